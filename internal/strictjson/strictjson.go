@@ -1,0 +1,232 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package strictjson reads JSON documents that security decisions depend on, once and
+// strictly: valid UTF-8, no byte order mark, no lone surrogate, no duplicate member
+// name at any depth, bounded depth, nothing after the document, and names matched
+// case-sensitively (RFC 8259, RFC 7493 §2.1 and §2.3, RFC 7515 §4, RFC 7519 §4).
+//
+// Work is linear in the input and memory a small multiple of it. No error quotes the
+// document. Values are immutable and safe for concurrent use.
+package strictjson
+
+import (
+	"errors"
+	"slices"
+	"strings"
+	"unicode/utf8"
+)
+
+// MaxDepth is how many objects and arrays may be nested; the document is the first.
+const MaxDepth = 32
+
+var (
+	errSyntax    = errors.New("strictjson: not valid JSON")
+	errNotObject = errors.New("strictjson: not a JSON object")
+	errUTF8      = errors.New("strictjson: not valid UTF-8")
+	errSurrogate = errors.New("strictjson: escaped surrogate without its pair")
+	errDepth     = errors.New("strictjson: nested more than 32 deep")
+	errDuplicate = errors.New("strictjson: duplicate member name")
+	errTrailing  = errors.New("strictjson: data after the JSON object")
+)
+
+// ParseObject reads a document that is one JSON object. It copies what it keeps: data
+// may be changed afterwards.
+func ParseObject(data []byte) (Object, error) {
+	p := parser{text: string(data)}
+	return p.document()
+}
+
+// ParseObjectOuter is [ParseObject], except that objects inside the elements of the
+// top-level array called member may hold duplicate names: each element is for
+// ParseObject to judge, so that one faulty key does not spoil a key set (RFC 7517 §5).
+// Until then [Value.Object] is false for them.
+func ParseObjectOuter(data []byte, member string) (Object, error) {
+	p := parser{text: string(data), outer: true, lenient: member}
+	return p.document()
+}
+
+// parser is one pass over text. It recurses at most MaxDepth deep.
+type parser struct {
+	text string
+	pos  int
+
+	// members is a stack: those of the outermost object, and above them those of each
+	// object that is still open, kept for the duplicate check.
+	members []Member
+	// elements are those of the outermost array.
+	elements []Value
+
+	outer     bool   // lenient is set
+	lenient   string // name of the array whose elements may hold duplicates
+	unchecked bool   // inside that array: names are not compared
+	compared  bool   // names were compared by an earlier pass
+	fold      bool   // names are compared as encoding/json matches struct fields
+}
+
+func (p *parser) document() (Object, error) {
+	if !utf8.ValidString(p.text) {
+		return Object{}, errUTF8
+	}
+	if p.peek() != '{' {
+		return Object{}, errNotObject
+	}
+	p.members = p.room()
+	if err := p.object(1); err != nil {
+		return Object{}, err
+	}
+	p.space()
+	if p.pos != len(p.text) {
+		return Object{}, errTrailing
+	}
+	return Object{members: slices.Clip(p.members)}, nil
+}
+
+// room is enough for all members: each has a colon and at least the five bytes "":0,
+// so that colons inside strings cannot ask for more than a multiple of the text.
+func (p *parser) room() []Member {
+	return make([]Member, 0, min(strings.Count(p.text, ":"), len(p.text)/5))
+}
+
+// value reads one value; depth is that of the container around it.
+func (p *parser) value(depth int) (Value, error) {
+	c := p.peek()
+	v := Value{unchecked: p.unchecked}
+	start := p.pos
+	var err error
+	switch c {
+	case '"':
+		v.kind = KindString
+		v.escaped, err = p.quoted()
+	case '{':
+		v.kind = KindObject
+		err = p.object(depth + 1)
+	case '[':
+		v.kind = KindArray
+		err = p.array(depth + 1)
+	case 't':
+		v.kind = KindBool
+		err = p.literal("true")
+	case 'f':
+		v.kind = KindBool
+		err = p.literal("false")
+	case 'n':
+		v.kind = KindNull
+		err = p.literal("null")
+	default:
+		v.kind = KindNumber
+		err = p.number()
+	}
+	v.raw = p.text[start:p.pos]
+	return v, err
+}
+
+func (p *parser) object(depth int) error {
+	if depth > MaxDepth {
+		return errDepth
+	}
+	base := len(p.members)
+	p.pos++
+	if p.peek() == '}' {
+		p.pos++
+		return nil
+	}
+	for {
+		if err := p.member(depth); err != nil {
+			return err
+		}
+		switch p.peek() {
+		case ',':
+			p.pos++
+		case '}':
+			p.pos++
+			return p.closeObject(base, depth)
+		default:
+			return errSyntax
+		}
+	}
+}
+
+// member reads a name and its value and puts them on the stack.
+func (p *parser) member(depth int) error {
+	name, err := p.name()
+	if err != nil {
+		return err
+	}
+	if p.peek() != ':' {
+		return errSyntax
+	}
+	p.pos++
+	before := p.unchecked
+	if p.outer && depth == 1 && name == p.lenient && p.peek() == '[' {
+		p.unchecked = true
+	}
+	value, err := p.value(depth)
+	p.unchecked = before
+	if err != nil {
+		return err
+	}
+	if depth == 1 || !p.unchecked && !p.compared {
+		p.members = append(p.members, Member{Name: name, Value: value})
+	}
+	return nil
+}
+
+func (p *parser) name() (string, error) {
+	if p.peek() != '"' {
+		return "", errSyntax
+	}
+	start := p.pos + 1
+	escaped, err := p.quoted()
+	if err != nil {
+		return "", err
+	}
+	name := p.text[start : p.pos-1]
+	if escaped {
+		name = unescape(name)
+	}
+	if p.fold {
+		name = foldName(name)
+	}
+	return name, nil
+}
+
+// closeObject compares the names of the object that began at base of the stack, and
+// takes it off unless it is the outermost.
+func (p *parser) closeObject(base, depth int) error {
+	if !p.unchecked && !p.compared && !distinct(p.members[base:]) {
+		return errDuplicate
+	}
+	if depth > 1 {
+		p.members = p.members[:base]
+	}
+	return nil
+}
+
+func (p *parser) array(depth int) error {
+	if depth > MaxDepth {
+		return errDepth
+	}
+	p.pos++
+	if p.peek() == ']' {
+		p.pos++
+		return nil
+	}
+	for {
+		v, err := p.value(depth)
+		if err != nil {
+			return err
+		}
+		if depth == 1 {
+			p.elements = append(p.elements, v)
+		}
+		switch p.peek() {
+		case ',':
+			p.pos++
+		case ']':
+			p.pos++
+			return nil
+		default:
+			return errSyntax
+		}
+	}
+}

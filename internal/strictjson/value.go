@@ -1,0 +1,126 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package strictjson
+
+import (
+	"slices"
+	"strings"
+)
+
+// Kind is the JSON type of a [Value].
+type Kind uint8
+
+// The kinds. Invalid is that of the zero Value.
+const (
+	KindInvalid Kind = iota
+	KindNull
+	KindBool
+	KindNumber
+	KindString
+	KindArray
+	KindObject
+)
+
+// Value is one JSON value, already validated. The zero Value is no value at all:
+// its kind is KindInvalid, and every other method reports false.
+type Value struct {
+	raw       string
+	kind      Kind
+	escaped   bool // a String that holds an escape
+	unchecked bool // may hold objects with duplicate names
+}
+
+// Member is a name and its value. The name is decoded: "\u0061ud" is aud.
+type Member struct {
+	Name  string
+	Value Value
+}
+
+// Object is a JSON object, its members in document order. The zero Object is empty.
+type Object struct{ members []Member }
+
+// Get returns the member called name, code point for code point (RFC 7519 §4).
+func (o Object) Get(name string) (Value, bool) {
+	for i := range o.members {
+		if o.members[i].Name == name {
+			return o.members[i].Value, true
+		}
+	}
+	return Value{}, false
+}
+
+// Members returns the members in document order. The slice must not be changed.
+func (o Object) Members() []Member { return o.members }
+
+// Len is the number of members.
+func (o Object) Len() int { return len(o.members) }
+
+// Kind is the JSON type.
+func (v Value) Kind() Kind { return v.kind }
+
+// Raw is a copy of the exact bytes of the value, so numbers keep every digit.
+func (v Value) Raw() []byte { return []byte(v.raw) }
+
+// Text is the decoded value of a string, whole, also after a NUL; false for any other kind.
+func (v Value) Text() (string, bool) {
+	if v.kind != KindString {
+		return "", false
+	}
+	inside := v.raw[1 : len(v.raw)-1]
+	if v.escaped {
+		return unescape(inside), true
+	}
+	return inside, true
+}
+
+// Bool is the value of true or false; ok is false for any other kind.
+func (v Value) Bool() (b, ok bool) { return v.raw == "true", v.kind == KindBool }
+
+// Texts is the decoded value of an array that holds strings only; false for anything
+// else. An empty array is empty and true.
+func (v Value) Texts() ([]string, bool) {
+	elements, ok := v.Elements()
+	if !ok {
+		return nil, false
+	}
+	texts := make([]string, len(elements))
+	for i := range elements {
+		if texts[i], ok = elements[i].Text(); !ok {
+			return nil, false
+		}
+	}
+	return texts, true
+}
+
+// Elements are the elements of an array; false for any other kind.
+func (v Value) Elements() ([]Value, bool) {
+	if v.kind != KindArray {
+		return nil, false
+	}
+	p := v.again()
+	p.elements = make([]Value, 0, min(strings.Count(v.raw, ",")+1, len(v.raw)/2)) // an element takes two bytes
+	if p.array(1) != nil {
+		return nil, false
+	}
+	return p.elements, true
+}
+
+// Object is the value as an object. It is false for any other kind, and for an object
+// whose names were not compared yet (see [ParseObjectOuter]).
+func (v Value) Object() (Object, bool) {
+	if v.kind != KindObject || v.unchecked {
+		return Object{}, false
+	}
+	p := v.again()
+	p.members = p.room()
+	if p.object(1) != nil {
+		return Object{}, false
+	}
+	return Object{members: slices.Clip(p.members)}, true
+}
+
+// again reads the value once more with the very code that accepted it, so that the two
+// readings cannot differ. Names were compared then, or are still unchecked.
+func (v Value) again() parser {
+	return parser{text: v.raw, compared: true, unchecked: v.unchecked}
+}
