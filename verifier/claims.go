@@ -1,0 +1,288 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package verifier
+
+import (
+	"time"
+
+	"github.com/bearerguard/bearerguard/internal/compact"
+	"github.com/bearerguard/bearerguard/internal/strictjson"
+)
+
+func missing(claim string) error { return fail(ErrMissingClaim, "%s is missing", claim) }
+
+func invalid(claim, why string) error { return fail(ErrInvalidClaim, "%s: %s", claim, why) }
+
+// readClaims turns the payload, whose signature has been verified, into a Token,
+// and applies the rules of the issuer: kind of token, audience, time, then the
+// other claims.
+func (is *issuer) readClaims(u *unverified) (*Token, error) {
+	if err := is.checkMarks(u.claims); err != nil {
+		return nil, err
+	}
+	t := &Token{Issuer: is.name, payload: u.payload, implies: is.implies}
+	for _, step := range []func(*Token, strictjson.Object) error{
+		is.readAudience,
+		is.readTimes,
+		is.readIdentity,
+		readScopes,
+		readConfirmation,
+		readActor,
+	} {
+		if err := step(t, u.claims); err != nil {
+			return nil, err
+		}
+	}
+	readUser(t, u.claims)
+	return t, nil
+}
+
+// checkMarks refuses other kinds of JWT where typ does not tell them apart (RFC
+// 8725 §3.12): each mark is a claim that an access token has no use for.
+func (is *issuer) checkMarks(obj strictjson.Object) error {
+	for _, name := range is.marks {
+		val, ok := obj.Get(name)
+		if !ok {
+			continue
+		}
+		text, isText := val.Text()
+		switch name {
+		case "token_use":
+			if isText && text == "access" {
+				continue
+			}
+		case "typ":
+			if isText && !otherKinds[asciiLower(text)] {
+				continue
+			}
+		}
+		return fail(ErrTokenType, "claim %s marks another kind of token (Config.AllowedMarks takes a name off the list)", name)
+	}
+	return nil
+}
+
+// otherKinds are values of a claim typ by which some issuers name their tokens.
+var otherKinds = map[string]bool{"id": true, "refresh": true, "offline": true, "logout": true}
+
+// readAudience reads aud and looks for a configured audience in it (RFC 7519
+// §4.1.3, RFC 9068 §4). Where the configuration checks clients instead, aud may
+// be absent but not of a wrong type.
+func (is *issuer) readAudience(t *Token, obj strictjson.Object) error {
+	val, present := obj.Get("aud")
+	lenient := is.clients != nil || is.skipAud
+	if !present && !lenient {
+		return missing("aud")
+	}
+	if present {
+		aud, ok := oneOrMore(val)
+		if !ok || (len(aud) == 0 && !lenient) {
+			return invalid("aud", "neither a string nor a non-empty array of strings")
+		}
+		t.Audience = aud
+	}
+	if lenient {
+		return is.checkClient(obj)
+	}
+	for _, a := range t.Audience {
+		if is.audience[a] {
+			return nil
+		}
+	}
+	return fail(ErrAudience, "aud names none of Config.Audience (compared exactly)")
+}
+
+func oneOrMore(val strictjson.Value) ([]string, bool) {
+	if s, ok := val.Text(); ok {
+		return []string{s}, true
+	}
+	return val.Texts()
+}
+
+// checkClient stands in for the audience check where an issuer gives no usable
+// aud: the client must be one of those listed.
+func (is *issuer) checkClient(obj strictjson.Object) error {
+	if is.skipAud {
+		return nil
+	}
+	for _, name := range []string{"client_id", "azp"} {
+		val, ok := obj.Get(name)
+		if !ok {
+			continue
+		}
+		client, ok := val.Text()
+		switch {
+		case !ok:
+			return invalid(name, "not a string")
+		case client == "":
+			continue
+		case is.clients[client]:
+			return nil
+		}
+		return fail(ErrAudience, "%s is not in Config.Clients", name)
+	}
+	return missing("client_id")
+}
+
+// readTimes reads exp, nbf and iat as NumericDates (RFC 7519 §2) and checks them.
+func (is *issuer) readTimes(t *Token, obj strictjson.Object) error {
+	for _, c := range []struct {
+		name string
+		into *time.Time
+	}{{"exp", &t.ExpiresAt}, {"nbf", &t.NotBefore}, {"iat", &t.IssuedAt}} {
+		val, ok := obj.Get(c.name)
+		if !ok {
+			continue
+		}
+		date, ok := val.NumericDate()
+		if !ok {
+			return invalid(c.name, "not a number of seconds from 0 to 253402300799")
+		}
+		*c.into = date
+	}
+	if t.ExpiresAt.IsZero() {
+		return missing("exp")
+	}
+	return is.checkTimes(t)
+}
+
+// readIdentity reads sub, client_id and jti. Where one is optional, the empty
+// string counts as absent.
+func (is *issuer) readIdentity(t *Token, obj strictjson.Object) error {
+	for _, c := range []struct {
+		name string
+		into *string
+	}{{"sub", &t.Subject}, {"client_id", &t.ClientID}, {"jti", &t.ID}} {
+		val, ok := obj.Get(c.name)
+		if !ok {
+			continue
+		}
+		text, ok := val.Text()
+		if !ok {
+			return invalid(c.name, "not a string")
+		}
+		*c.into = text
+	}
+	for _, name := range is.required {
+		val, ok := obj.Get(name)
+		if !ok {
+			return missing(name)
+		}
+		if text, isText := val.Text(); isText && text == "" {
+			return invalid(name, "empty")
+		}
+	}
+	return nil
+}
+
+// readScopes splits scope on SP (RFC 8693 §4.2). Extra spaces are tolerated; any
+// other character outside the scope-token set of RFC 6749 §3.3 is not, since
+// parsers disagree about it.
+func readScopes(t *Token, obj strictjson.Object) error {
+	val, ok := obj.Get("scope")
+	if !ok {
+		return nil
+	}
+	text, ok := val.Text()
+	if !ok {
+		return invalid("scope", "not a string")
+	}
+	scopes, ok := splitScopes(text)
+	if !ok {
+		return invalid("scope", "holds a character that no scope may have")
+	}
+	t.Scopes = scopes
+	return nil
+}
+
+// readConfirmation reads cnf (RFC 7800 §3.1). Whether the binding is met is
+// decided later, by bind: a token that is otherwise bad is reported as such.
+func readConfirmation(t *Token, obj strictjson.Object) error {
+	val, ok := obj.Get("cnf")
+	if !ok {
+		return nil
+	}
+	cnf, ok := val.Object()
+	if !ok {
+		return invalid("cnf", "not an object")
+	}
+	t.bound = true
+	t.Confirmation.JWKThumbprint = thumbprint(cnf, "jkt", &t.faultyCnf)
+	t.Confirmation.CertificateThumbprint = thumbprint(cnf, "x5t#S256", &t.faultyCnf)
+	if t.Confirmation == (Confirmation{}) {
+		t.faultyCnf = true
+	}
+	return nil
+}
+
+// thumbprint decodes a member of cnf to its 32 bytes (RFC 9449 §6.1, RFC 8705 §3.1).
+func thumbprint(cnf strictjson.Object, member string, faulty *bool) string {
+	val, ok := cnf.Get(member)
+	if !ok {
+		return ""
+	}
+	text, _ := val.Text()
+	sum, err := compact.Decode(text)
+	if err != nil || len(sum) != 32 {
+		*faulty = true
+		return ""
+	}
+	return string(sum)
+}
+
+// readActor reads the outermost act only: actors nested in it are history, not
+// grounds for a decision (RFC 8693 §4.1).
+func readActor(t *Token, obj strictjson.Object) error {
+	val, ok := obj.Get("act")
+	if !ok {
+		return nil
+	}
+	act, ok := val.Object()
+	if !ok {
+		return invalid("act", "not an object")
+	}
+	t.Actor = &Actor{Issuer: textOf(act, "iss"), Subject: textOf(act, "sub"), ClientID: textOf(act, "client_id")}
+	return nil
+}
+
+func textOf(obj strictjson.Object, name string) string {
+	val, _ := obj.Get(name)
+	text, _ := val.Text()
+	return text
+}
+
+// readUser reads what describes the user and the login. A claim of another form
+// leaves its field empty, so that rules on it fail (RFC 9068 §2.2.1, §2.2.3.1).
+func readUser(t *Token, obj strictjson.Object) {
+	t.ACR = textOf(obj, "acr")
+	if val, ok := obj.Get("amr"); ok {
+		t.AMR, _ = val.Texts()
+	}
+	if val, ok := obj.Get("auth_time"); ok {
+		t.AuthTime, _ = val.NumericDate()
+	}
+	t.Roles = names(obj, "roles")
+	t.Groups = names(obj, "groups")
+	t.Entitlements = names(obj, "entitlements")
+}
+
+// names reads an array of strings, or of objects with a string value, as RFC 7643
+// §4.1.2 and RFC 9068 §2.2.3.1 have them.
+func names(obj strictjson.Object, claim string) []string {
+	val, _ := obj.Get(claim)
+	elements, ok := val.Elements()
+	if !ok {
+		return nil
+	}
+	list := make([]string, 0, len(elements))
+	for _, el := range elements {
+		if member, isObject := el.Object(); isObject {
+			el, _ = member.Get("value")
+		}
+		text, ok := el.Text()
+		if !ok {
+			return nil
+		}
+		list = append(list, text)
+	}
+	return list
+}

@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package verifier
+
+import (
+	"context"
+	"log/slog"
+)
+
+// EventKind says what an [Event] reports.
+type EventKind string
+
+// The kinds of events. A refusal's class is in [Event.Class]; the kind tells
+// decisions, fetches, security facts and constructor warnings apart.
+const (
+	// EventAccepted: a token was accepted.
+	EventAccepted EventKind = "accepted"
+	// EventRefused: a token or request was refused; Class says why.
+	EventRefused EventKind = "refused"
+	// EventFetched: a key set or metadata document was fetched.
+	EventFetched EventKind = "fetched"
+	// EventFetchFailed: a fetch failed, or its result was not usable; Cause says why.
+	EventFetchFailed EventKind = "fetch_failed"
+	// EventKeySkipped: a key of a fetched set cannot be used (RFC 7517 §5); Cause says why.
+	EventKeySkipped EventKind = "key_skipped"
+	// EventPrivateKey: a fetched key carries private members (RFC 7517 §9.2). Tell its owner.
+	EventPrivateKey EventKind = "private_key_published"
+	// EventStaleKeys: keys past their freshness are in use, since the refresh failed.
+	EventStaleKeys EventKind = "stale_keys"
+	// EventWarning: a constructor accepts a setting that deserves a second look.
+	EventWarning EventKind = "warning"
+)
+
+// Event is one fact for the operator. It holds no value taken from a token.
+type Event struct {
+	Kind EventKind
+	// Issuer is the configured issuer concerned; "" where none is known.
+	Issuer string
+	// Class is a sentinel of this package, or nil.
+	Class error
+	// Cause is the private reason, or nil. Safe to log like [Error.Error].
+	Cause error
+}
+
+// LogEvents returns a hook for the OnEvent settings that writes each event to
+// log: accepted at Debug, fetched at Info, everything else at Warn. A nil log
+// means [slog.Default]. The hook is safe for concurrent use.
+func LogEvents(log *slog.Logger) func(Event) {
+	return func(e Event) {
+		l := log
+		if l == nil {
+			l = slog.Default()
+		}
+		l.LogAttrs(context.Background(), e.level(), "bearerguard", e.attrs()...)
+	}
+}
+
+func (e Event) level() slog.Level {
+	switch e.Kind {
+	case EventAccepted:
+		return slog.LevelDebug
+	case EventFetched:
+		return slog.LevelInfo
+	}
+	return slog.LevelWarn
+}
+
+func (e Event) attrs() []slog.Attr {
+	attrs := []slog.Attr{slog.String("event", string(e.Kind))}
+	if e.Issuer != "" {
+		attrs = append(attrs, slog.String("issuer", e.Issuer))
+	}
+	if e.Class != nil {
+		attrs = append(attrs, slog.String("class", e.Class.Error()))
+	}
+	if e.Cause != nil {
+		attrs = append(attrs, slog.String("cause", e.Cause.Error()))
+	}
+	return attrs
+}

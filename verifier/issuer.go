@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package verifier
+
+import (
+	"context"
+	"crypto/sha256"
+	"time"
+)
+
+// issuer is the checked form of a Config. Everything about one issuer is kept
+// here, so that nothing of another can be mixed in (RFC 8725 §3.8).
+type issuer struct {
+	name       string
+	keys       KeySource
+	algorithms map[string]bool
+	types      map[string]bool // normalized; "" stands for no typ at all
+	marks      []string        // claims that betray another kind of JWT; nil under strict typ
+	audience   map[string]bool
+	clients    map[string]bool
+	skipAud    bool
+	required   []string // claims that a token must have, beside iss, aud and exp
+	implies    implied
+	leeway     time.Duration
+	maxBytes   int
+	now        func() time.Time
+	onEvent    func(Event)
+	cache      tokenCache
+}
+
+// firstSight verifies a token that is not in the cache, and puts it there.
+func (is *issuer) firstSight(ctx context.Context, u *unverified, digest [sha256.Size]byte) (*Token, error) {
+	if err := is.checkHeader(u.header); err != nil {
+		return nil, err
+	}
+	set, key, err := is.verifySignature(ctx, u)
+	if err != nil {
+		return nil, err
+	}
+	facts, err := is.readClaims(u)
+	if err != nil {
+		return nil, err
+	}
+	is.cache.put(digest, &seen{facts: facts, set: set, key: key})
+	return facts.clone(), nil
+}
+
+func (is *issuer) checkHeader(h header) error {
+	if !is.algorithms[h.alg] {
+		return fail(ErrAlgorithm, "alg is not on the issuer's allowlist (Config.Algorithms)")
+	}
+	typ := ""
+	if h.hasTyp {
+		typ = mediaType(h.typ)
+		if typ == "" {
+			return fail(ErrTokenType, "typ is empty")
+		}
+	}
+	if !is.types[typ] {
+		return fail(ErrTokenType, "typ is not that of an access token (RFC 9068 §2.1); "+
+			"for an issuer older than RFC 9068 set Config.Profile to verifier.ProfileJWT, or list its typ in Config.TokenTypes")
+	}
+	return nil
+}
+
+// checkTimes is run at first sight and again on every use of a cached token.
+func (is *issuer) checkTimes(t *Token) error {
+	now := is.now()
+	if !now.Before(t.ExpiresAt.Add(is.leeway)) {
+		return fail(ErrExpired, "exp has passed")
+	}
+	if !t.NotBefore.IsZero() && now.Before(t.NotBefore.Add(-is.leeway)) {
+		return fail(ErrNotYetValid, "nbf lies in the future")
+	}
+	if !t.IssuedAt.IsZero() && now.Add(is.leeway).Before(t.IssuedAt) {
+		return fail(ErrNotYetValid, "iat lies in the future: are the clocks in step?")
+	}
+	return nil
+}

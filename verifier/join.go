@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package verifier
+
+// Join makes one verifier of several. It selects by the iss of the token, before
+// anything else in it is believed; keys, algorithms, audiences, profile, clock and
+// cache stay with each issuer (RFC 8725 §3.8). A token of an issuer that none of vs
+// is for is [ErrIssuer] and causes no network access. Refusals that concern no
+// issuer go to the OnEvent of the first verifier. The error is of class
+// [ErrConfig]: no verifier given, one of them nil or zero, or two for one issuer.
+func Join(vs ...*Verifier) (*Verifier, error) {
+	var f faults
+	joined := &Verifier{issuers: map[string]*issuer{}}
+	for i, v := range vs {
+		if v == nil || len(v.issuers) == 0 {
+			f.add("verifier %d was not made by verifier.New: call New and handle its error", i)
+			continue
+		}
+		for name, is := range v.issuers {
+			if joined.issuers[name] != nil {
+				f.add("issuer %q is configured twice: keep one verifier for it", name)
+			}
+			joined.issuers[name] = is
+		}
+		joined.maxBytes = max(joined.maxBytes, v.maxBytes)
+		if i == 0 {
+			joined.onEvent = v.onEvent
+		}
+	}
+	if len(vs) == 0 {
+		f.add("no verifier given: pass at least one")
+	}
+	if err := f.err(); err != nil {
+		return nil, err
+	}
+	if len(joined.issuers) == 1 {
+		for _, is := range joined.issuers {
+			joined.only = is
+		}
+	}
+	return joined, nil
+}

@@ -1,0 +1,118 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package verifier
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/bearerguard/bearerguard/internal/jose"
+	"github.com/bearerguard/bearerguard/internal/strictjson"
+)
+
+// KeySource hands out the current keys of one issuer. Implementations are safe
+// for concurrent use and decide themselves whether a set may still be used: a
+// source that may not serve its last set returns an error of class
+// [ErrKeysUnavailable] or [ErrMetadata].
+//
+// miss is nil for the current set. Otherwise it says which set could not verify
+// a token, and the source may refresh: it returns a newer set at once if it has
+// one, the same set if it knows that a refresh would not help now, and an error
+// if it cannot tell (RFC 9068 §4 asks for keys, not for guesses).
+//
+// A source may have these methods, too, which [New] looks for:
+//   - Issuer() string: the issuer whose keys these are. It must equal
+//     Config.Issuer; "" means any.
+//   - KeySet() *KeySet: the source is fixed, and this is its set, so that New can
+//     check that a key fits an allowed algorithm.
+type KeySource interface {
+	Keys(ctx context.Context, miss *Miss) (*KeySet, error)
+}
+
+// Miss tells a [KeySource] what could not verify a token.
+type Miss struct {
+	// Set is the set that failed.
+	Set *KeySet
+	// KeyID is the token's kid, "" if it has none. It comes from an unverified
+	// token: use it for comparison only.
+	KeyID string
+}
+
+// KeySet is an immutable set of public keys; its pointer is its version. Only
+// [ParseKeySet] makes one. The zero value and nil are empty sets.
+type KeySet struct {
+	keys  []*jose.Key
+	local bool
+}
+
+// ErrPrivateKey marks a note of [ParseKeySet] about a key that carries private
+// members (RFC 7517 §9.2). It is used as its public part; no private value is kept.
+var ErrPrivateKey = errors.New("key carries private members")
+
+// Len returns the number of usable keys.
+func (s *KeySet) Len() int {
+	if s == nil {
+		return 0
+	}
+	return len(s.keys)
+}
+
+// Local returns a set of the same keys for a source whose keys the application
+// configured itself: there a key without kid is a candidate whatever kid a token
+// names. In a fetched set it never is (RFC 7515 §4.1.4).
+func (s *KeySet) Local() *KeySet {
+	if s == nil {
+		return nil
+	}
+	return &KeySet{keys: s.keys, local: true}
+}
+
+// maxKeys bounds a key set; real ones have fewer than ten.
+const maxKeys = 100
+
+// ParseKeySet reads a JWK Set (RFC 7517 §5), case-sensitively and strictly. Keys
+// that cannot be used are skipped, with a note each; so is a key with a duplicate
+// member. skipped also holds a note, matching [ErrPrivateKey], for each key that
+// is used although it carries private members. err means that this is not a key
+// set: not one JSON object with an array keys, a duplicate member outside the
+// keys, or more than 100 keys. No note or error holds a value of the document.
+func ParseKeySet(jwks []byte) (set *KeySet, skipped []error, err error) {
+	doc, err := strictjson.ParseObjectOuter(jwks, "keys")
+	if err != nil {
+		return nil, nil, fmt.Errorf("key set: %w", err)
+	}
+	val, _ := doc.Get("keys")
+	elements, ok := val.Elements()
+	if !ok {
+		return nil, nil, errors.New("key set: no array keys")
+	}
+	if len(elements) > maxKeys {
+		return nil, nil, fmt.Errorf("key set: more than %d keys", maxKeys)
+	}
+	set = &KeySet{}
+	for i, el := range elements {
+		key, err := jose.ParseKey(el.Raw())
+		if err != nil {
+			skipped = append(skipped, fmt.Errorf("key %d cannot be used: %w", i, err))
+			continue
+		}
+		if key.Private {
+			skipped = append(skipped, fmt.Errorf("key %d: %w", i, ErrPrivateKey))
+		}
+		set.keys = append(set.keys, key)
+	}
+	return set, skipped, nil
+}
+
+// fits tells whether a key of s can serve one of the algorithms.
+func (s *KeySet) fits(algorithms map[string]bool) bool {
+	for _, k := range s.keys {
+		for alg := range algorithms {
+			if k.Fits(alg) {
+				return true
+			}
+		}
+	}
+	return false
+}

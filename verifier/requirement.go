@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package verifier
+
+// Requirement is a rule about a verified token. Check returns nil, an error of
+// one of the classes of this package, or any other error, which counts as
+// [ErrForbidden]; a context error counts as [ErrInternal], as does a panic. It is
+// called only with a token that passed every other check, possibly by many
+// goroutines at once, and must not change the token.
+type Requirement interface{ Check(*Token) error }
+
+// Challenger is an optional part of a [Requirement]: what a client can do about a
+// refusal. It is asked once, when a route is registered, and whenever the rule
+// refused outside a route. The error means that the rule itself is faulty.
+type Challenger interface{ Challenge() (Challenge, error) }
+
+// Challenge is what a refusal can tell a client. The zero value tells nothing.
+type Challenge struct {
+	// Scope lists the scopes a token needs, in the order to be sent (RFC 6750 §3).
+	Scope []string
+}
+
+// Require checks that the token meets all of reqs. Every rule is asked; of the
+// failures the one that comes first in the evaluation order is reported
+// (authentication strength before scope before other rules), whatever the order
+// of the arguments. Its Challenge names the scopes of all rules given. Require
+// returns [ErrNoCredentials] for a nil Token, [ErrConfig] for a nil rule.
+func (t *Token) Require(reqs ...Requirement) error {
+	if t == nil {
+		return fail(ErrNoCredentials, "no token")
+	}
+	var worst *Error
+	for _, req := range reqs {
+		if e := ask(req, t); e != nil && (worst == nil || rank(e.Class) < rank(worst.Class)) {
+			worst = e
+		}
+	}
+	if worst == nil {
+		return nil
+	}
+	challenge, err := challengeOf(reqs)
+	if err != nil {
+		return err
+	}
+	refusal := *worst
+	refusal.Challenge = challenge
+	return &refusal
+}
+
+// ask calls one rule. Its panic denies; its unclassified error is the
+// application's no, except that a context error says nothing about the token.
+func ask(req Requirement, t *Token) (e *Error) {
+	if isNil(req) {
+		return fail(ErrConfig, "a Requirement is nil: leave it out")
+	}
+	defer func() {
+		if p := recover(); p != nil {
+			e = &Error{Class: ErrInternal, Cause: panicError("a Requirement", p)}
+		}
+	}()
+	err := req.Check(t)
+	switch {
+	case err == nil:
+		return nil
+	case ClassOf(err) == nil && isContextError(err):
+		return &Error{Class: ErrInternal, Cause: err}
+	}
+	return classify(err, ErrForbidden)
+}
+
+func rank(class error) int {
+	for i, c := range classes {
+		if c == class {
+			return i
+		}
+	}
+	return len(classes)
+}
+
+// challengeOf collects what the rules ask for, in order and without duplicates.
+func challengeOf(reqs []Requirement) (c Challenge, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			c, err = Challenge{}, &Error{Class: ErrInternal, Cause: panicError("Challenge", p)}
+		}
+	}()
+	for _, req := range reqs {
+		asked, ok := req.(Challenger)
+		if !ok {
+			continue
+		}
+		one, err := asked.Challenge()
+		if err != nil {
+			return Challenge{}, classify(err, ErrConfig)
+		}
+		c.Scope = append(c.Scope, one.Scope...)
+	}
+	c.Scope = unique(c.Scope)
+	return c, nil
+}

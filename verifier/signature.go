@@ -1,0 +1,132 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package verifier
+
+import (
+	"context"
+	"errors"
+	"reflect"
+
+	"github.com/bearerguard/bearerguard/internal/jose"
+)
+
+// maxAttempts bounds the public-key operations that one token can cause with one
+// key set.
+const maxAttempts = 8
+
+// verifySignature finds the key that signed u. One miss may make the source
+// refresh its set, since issuers rotate keys and even reuse a kid; the token then
+// gets a second and last try.
+func (is *issuer) verifySignature(ctx context.Context, u *unverified) (*KeySet, *jose.Key, error) {
+	set, err := is.currentKeys(ctx, nil)
+	if err != nil {
+		return nil, nil, err
+	}
+	key, verr := set.verify(u)
+	if verr == nil {
+		return set, key, nil
+	}
+	newer, err := is.currentKeys(ctx, &Miss{Set: set, KeyID: u.header.kid})
+	if err != nil {
+		if errors.Is(verr, ErrSignature) {
+			return nil, nil, verr // the key was known: no newer set is needed to say no
+		}
+		return nil, nil, err
+	}
+	if newer == set {
+		return nil, nil, verr
+	}
+	if key, verr = newer.verify(u); verr != nil {
+		return nil, nil, verr
+	}
+	return newer, key, nil
+}
+
+// currentKeys asks the source, and never lets a failure of the source look like
+// a fault of the token.
+func (is *issuer) currentKeys(ctx context.Context, miss *Miss) (set *KeySet, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			set, err = nil, &Error{Class: ErrInternal, Cause: panicError("Config.Keys", p)}
+		}
+	}()
+	set, err = is.keys.Keys(ctx, miss)
+	if err != nil {
+		return nil, classifySource(err)
+	}
+	if set == nil {
+		return nil, fail(ErrInternal, "Config.Keys returned neither keys nor an error")
+	}
+	return set, nil
+}
+
+func classifySource(err error) error {
+	fallback := ErrInternal
+	if isContextError(err) {
+		fallback = ErrKeysUnavailable
+	}
+	e := classify(err, fallback)
+	switch e.Class {
+	case ErrKeysUnavailable, ErrMetadata, ErrConfig, ErrInternal:
+		return e
+	}
+	return fail(ErrInternal, "Config.Keys returned an error of a class that is not about keys: %w", err)
+}
+
+// verify tries the candidates for u and returns the key that signed it.
+func (s *KeySet) verify(u *unverified) (*jose.Key, error) {
+	keys, more := s.candidates(u.header)
+	for _, k := range keys {
+		if k.Verify(u.header.alg, u.input, u.signature) {
+			return k, nil
+		}
+	}
+	switch {
+	case len(keys) == 0:
+		return nil, fail(ErrUnknownKey, "no key of the issuer fits the token's kid and alg")
+	case more && !u.header.hasKid:
+		return nil, fail(ErrUnknownKey, "no kid, and more than %d keys fit", maxAttempts)
+	}
+	return nil, fail(ErrSignature, "no key that fits the token verifies it")
+}
+
+// candidates selects by exact kid, without kid by algorithm alone (RFC 7515
+// §4.1.4). A key configured locally without kid is a candidate for any kid.
+func (s *KeySet) candidates(h header) (keys []*jose.Key, more bool) {
+	for _, k := range s.keys {
+		named := k.HasID && k.ID == h.kid
+		if h.hasKid && !named && !(s.local && !k.HasID) {
+			continue
+		}
+		if !k.Fits(h.alg) {
+			continue
+		}
+		if len(keys) == maxAttempts {
+			return keys, true
+		}
+		keys = append(keys, k)
+	}
+	return keys, false
+}
+
+// holds tells whether s still has key, by material, alg and use: a new kid for
+// the same key is still the same key.
+func (s *KeySet) holds(key *jose.Key) bool {
+	for _, k := range s.keys {
+		if k.Same(key) {
+			return true
+		}
+	}
+	return false
+}
+
+func isNil(v any) bool {
+	if v == nil {
+		return true
+	}
+	switch rv := reflect.ValueOf(v); rv.Kind() {
+	case reflect.Pointer, reflect.Map, reflect.Func, reflect.Interface, reflect.Slice, reflect.Chan:
+		return rv.IsNil()
+	}
+	return false
+}

@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package verifier
+
+import (
+	"context"
+	"slices"
+
+	"github.com/bearerguard/bearerguard/internal/jose"
+)
+
+// Secret is a secret shared with an issuer, for HMAC algorithms (RFC 7518 §3.2).
+type Secret struct {
+	// KeyID is compared with kid; "" fits any token.
+	KeyID string
+	// Algorithm is HS256, HS384 or HS512. Required.
+	Algorithm string
+	// Value is at least as long as the hash: 32, 48 or 64 bytes, from a random
+	// source. A public key, certificate or JWK is refused: it is not secret.
+	Value []byte
+}
+
+// NewSymmetric makes a verifier for an issuer that signs with shared secrets. Who
+// can verify such a token can also make one, so prefer [New] with public keys.
+// cfg.Keys must be nil; cfg.Algorithms may narrow HS256, HS384 and HS512 and by
+// default holds those of the secrets. Symmetric and public keys never meet in one
+// verifier (RFC 8725 §2.1); [Join] keeps them apart by issuer. The error is of
+// class [ErrConfig] and lists every fault.
+func NewSymmetric(cfg Config, secrets ...Secret) (*Verifier, error) {
+	var f faults
+	if !isNil(cfg.Keys) {
+		f.add("Keys is set: a symmetric verifier takes its secrets only; use verifier.New for public keys")
+	}
+	for i, alg := range cfg.Algorithms {
+		if !jose.HMAC(alg) {
+			f.add("Algorithms holds %q: a symmetric verifier has only HS256, HS384 and HS512", alg)
+		} else if slices.Contains(cfg.Algorithms[:i], alg) {
+			f.add("Algorithms holds %q twice: remove one", alg)
+		}
+	}
+	set, algorithms := secretSet(&f, secrets)
+	cfg.Keys = fixedKeys{set}
+	is, err := buildIssuer(&f, cfg, algorithms)
+	if err != nil {
+		return nil, err
+	}
+	return single(is), nil
+}
+
+func secretSet(f *faults, secrets []Secret) (*KeySet, []string) {
+	set := &KeySet{local: true}
+	var algorithms []string
+	if len(secrets) == 0 {
+		f.add("no secret given: pass at least one")
+	}
+	for i, s := range secrets {
+		key, err := jose.NewSecret(s.KeyID, s.Algorithm, s.Value)
+		if err != nil {
+			f.add("secret %d: %w", i, err)
+			continue
+		}
+		set.keys = append(set.keys, key)
+		algorithms = append(algorithms, s.Algorithm)
+	}
+	return set, algorithms
+}
+
+// fixedKeys is a source whose set never changes.
+type fixedKeys struct{ set *KeySet }
+
+func (k fixedKeys) Keys(context.Context, *Miss) (*KeySet, error) { return k.set, nil }
+
+func (k fixedKeys) KeySet() *KeySet { return k.set }

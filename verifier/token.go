@@ -1,0 +1,145 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package verifier
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"slices"
+	"time"
+
+	"github.com/bearerguard/bearerguard/internal/strictjson"
+)
+
+// Token is a verified access token. The principal is the pair of Issuer and
+// Subject: Subject alone is unique only within its issuer, and can name a client.
+// A Token belongs to one request; changing it affects no other.
+type Token struct {
+	// Issuer is iss.
+	Issuer string
+	// Subject is sub; "" if absent where it is optional.
+	Subject string
+	// ClientID is client_id; "" if absent where it is optional.
+	ClientID string
+	// ID is jti; "" if absent where it is optional.
+	ID string
+	// Audience is aud, as a list.
+	Audience []string
+	// Scopes are the scope tokens as issued, without duplicates. Ask HasScope, which
+	// honours Config.Implies.
+	Scopes []string
+	// ExpiresAt is exp, without leeway.
+	ExpiresAt time.Time
+	// IssuedAt is iat; zero if absent.
+	IssuedAt time.Time
+	// NotBefore is nbf; zero if absent.
+	NotBefore time.Time
+	// ACR is acr; "" if absent or not a string (RFC 9068 §2.2.1).
+	ACR string
+	// AMR is amr; nil if absent or not an array of strings.
+	AMR []string
+	// AuthTime is auth_time; zero if absent or not a NumericDate.
+	AuthTime time.Time
+	// Roles, Groups and Entitlements are the claims of RFC 9068 §2.2.3.1; nil if
+	// absent or of another form. They never grant a scope.
+	Roles, Groups, Entitlements []string
+	// Actor is the outermost act claim: who acts for Subject (RFC 8693 §4.1). nil if absent.
+	Actor *Actor
+	// Confirmation is cnf: the key the token is bound to. Zero if unbound.
+	Confirmation Confirmation
+	// Binding is the sender constraint that this request proved. Zero if none.
+	Binding Binding
+
+	payload   []byte  // the verified bytes, never changed
+	implies   implied // Config.Implies, closed over
+	bound     bool    // cnf is present
+	faultyCnf bool    // cnf holds no understood member, or a malformed thumbprint
+}
+
+// Actor is the party that acts on behalf of a token's subject (RFC 8693 §4.1).
+type Actor struct {
+	Issuer   string
+	Subject  string
+	ClientID string
+}
+
+// Confirmation holds the thumbprints of cnf as 32 raw bytes each (RFC 7800 §3.1).
+type Confirmation struct {
+	// JWKThumbprint is cnf.jkt (RFC 9449 §6.1); "" if absent.
+	JWKThumbprint string
+	// CertificateThumbprint is cnf.x5t#S256 (RFC 8705 §3.1); "" if absent.
+	CertificateThumbprint string
+}
+
+// Binding is a sender constraint that was verified for one request.
+type Binding struct {
+	// Kind is "dpop" or "mtls"; "" means that none was verified.
+	Kind string
+	// Thumbprint is the verified key's or certificate's SHA-256, as 32 raw bytes.
+	Thumbprint string
+}
+
+// clone makes a copy for one request; what handlers do to it stays there.
+func (t *Token) clone() *Token {
+	c := *t
+	for _, list := range []*[]string{&c.Audience, &c.Scopes, &c.AMR, &c.Roles, &c.Groups, &c.Entitlements} {
+		*list = slices.Clone(*list)
+	}
+	if t.Actor != nil {
+		actor := *t.Actor
+		c.Actor = &actor
+	}
+	return &c
+}
+
+// bind is the sender-constraint step. A cnf that is not understood is refused
+// rather than ignored: the issuer meant to bind the token to something.
+func (t *Token) bind(ctx context.Context, confirm func(context.Context, *Token) error) error {
+	if t.faultyCnf {
+		return fail(ErrBinding, "cnf has no member that is understood, or a malformed thumbprint")
+	}
+	if confirm == nil {
+		if t.bound {
+			return fail(ErrBinding, "the token is bound to a key or certificate, and nothing was presented that proves possession")
+		}
+		return nil
+	}
+	view := *t
+	if err := confirm(ctx, &view); err != nil {
+		return classify(err, ErrInternal)
+	}
+	if t.bound && view.Binding == (Binding{}) {
+		return fail(ErrBinding, "the token is bound, and its binding was not verified")
+	}
+	t.Binding = view.Binding
+	return nil
+}
+
+// Decode stores the claims in dst, as [json.Unmarshal] does, except that numbers
+// keep all their digits in an interface value (as [json.Number]). It reads the
+// very bytes that were verified. The error is of class [ErrInvalidClaim]: a claim
+// does not fit dst, the Token was not made by a Verifier, or one object of the
+// claims has two names that differ by case only, from both of which encoding/json
+// would fill one field. No error holds a claim's value.
+func (t *Token) Decode(dst any) error {
+	if t == nil || t.payload == nil {
+		return fail(ErrInvalidClaim, "no verified claims: this Token was not made by a Verifier")
+	}
+	if strictjson.FoldClash(t.payload) {
+		return fail(ErrInvalidClaim, "two claim names differ by case only")
+	}
+	dec := json.NewDecoder(bytes.NewReader(t.payload))
+	dec.UseNumber()
+	err := dec.Decode(dst)
+	if err == nil {
+		return nil
+	}
+	// The texts of encoding/json quote values, so only the place is passed on.
+	var wrong *json.UnmarshalTypeError
+	if errors.As(err, &wrong) {
+		return fail(ErrInvalidClaim, "the claims do not fit the destination at field %q of type %v", wrong.Field, wrong.Type)
+	}
+	return fail(ErrInvalidClaim, "the claims do not fit a destination of type %T", dst)
+}

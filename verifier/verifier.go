@@ -1,0 +1,209 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package verifier
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+
+	"github.com/bearerguard/bearerguard/internal/compact"
+	"github.com/bearerguard/bearerguard/internal/strictjson"
+)
+
+// Verifier verifies access tokens. It is immutable and safe for concurrent use.
+// The zero value and nil refuse every token with [ErrConfig].
+type Verifier struct {
+	issuers  map[string]*issuer
+	only     *issuer     // the issuer, if there is just one
+	maxBytes int         // the largest limit of all issuers
+	onEvent  func(Event) // for refusals that concern no configured issuer
+}
+
+// New makes a verifier for the issuer that cfg describes. It does no I/O. The
+// error is of class [ErrConfig] and lists every fault, each naming the field and
+// the remedy.
+func New(cfg Config) (*Verifier, error) {
+	is, err := newIssuer(cfg)
+	if err != nil {
+		return nil, err
+	}
+	return single(is), nil
+}
+
+func single(is *issuer) *Verifier {
+	return &Verifier{
+		issuers:  map[string]*issuer{is.name: is},
+		only:     is,
+		maxBytes: is.maxBytes,
+		onEvent:  is.onEvent,
+	}
+}
+
+// Verify verifies raw as a plain bearer token and then checks reqs as
+// [Token.Require] does. A token that is bound to a key or certificate (cnf) is
+// [ErrBinding], because a bare string proves nothing about its sender (RFC 9449
+// §7.2, RFC 8705 §3). ctx bounds the wait for keys.
+func (v *Verifier) Verify(ctx context.Context, raw string, reqs ...Requirement) (*Token, error) {
+	return v.VerifyBound(ctx, raw, nil, reqs...)
+}
+
+// VerifyBound is Verify for callers that can check sender constraints: confirm is
+// called for every token that passed the other checks, bound or not, before any
+// rule runs, and also when the token was verified before. It gets a copy of the
+// token and may set only its Binding. A bound token that confirm accepts without
+// setting Binding is [ErrBinding]. An error of confirm without a class is
+// [ErrInternal]. A nil confirm makes VerifyBound the same as Verify.
+func (v *Verifier) VerifyBound(ctx context.Context, raw string, confirm func(context.Context, *Token) error, reqs ...Requirement) (*Token, error) {
+	if v == nil || len(v.issuers) == 0 {
+		return nil, fail(ErrConfig, "this Verifier was not made by verifier.New: call New and handle its error")
+	}
+	tok, is, err := v.decide(ctx, raw, confirm, reqs)
+	if rerr := v.report(is, err); rerr != nil {
+		return nil, rerr
+	}
+	if err != nil {
+		return nil, err
+	}
+	return tok, nil
+}
+
+// decide runs the checks. A panic anywhere below, be it in a hook, a rule or a
+// key source, denies: the request must not depend on who recovers it.
+func (v *Verifier) decide(ctx context.Context, raw string, confirm func(context.Context, *Token) error, reqs []Requirement) (tok *Token, is *issuer, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			tok, err = nil, &Error{Class: ErrInternal, Cause: panicError("a hook of the verifier", p)}
+		}
+	}()
+	tok, is, err = v.authenticate(ctx, raw)
+	if err != nil {
+		return nil, is, err
+	}
+	if err := tok.bind(ctx, confirm); err != nil {
+		return nil, is, err
+	}
+	if err := tok.Require(reqs...); err != nil {
+		return nil, is, err
+	}
+	return tok, is, nil
+}
+
+// authenticate is steps 4 to 6 of the evaluation order: structure without
+// network, then key and signature, then claims.
+func (v *Verifier) authenticate(ctx context.Context, raw string) (*Token, *issuer, error) {
+	if len(raw) > v.maxBytes {
+		return nil, v.only, fail(ErrMalformedToken, "longer than Config.MaxTokenBytes")
+	}
+	digest := sha256.Sum256([]byte(raw))
+	if v.only != nil {
+		if tok, err := v.only.seenBefore(ctx, digest); tok != nil || err != nil {
+			return tok, v.only, err
+		}
+	}
+	u, err := parse(raw)
+	if err != nil {
+		return nil, v.only, err
+	}
+	is, err := v.selectIssuer(u)
+	if err != nil {
+		return nil, v.only, err
+	}
+	if v.only == nil {
+		if len(raw) > is.maxBytes {
+			return nil, is, fail(ErrMalformedToken, "longer than Config.MaxTokenBytes of its issuer")
+		}
+		if tok, err := is.seenBefore(ctx, digest); tok != nil || err != nil {
+			return tok, is, err
+		}
+	}
+	tok, err := is.firstSight(ctx, u, digest)
+	return tok, is, err
+}
+
+// unverified is a token whose structure is sound and whose signature has not
+// been looked at: nothing in it may be believed (RFC 8725 §3.10).
+type unverified struct {
+	input     string // what is signed
+	signature []byte
+	header    header
+	payload   []byte
+	claims    strictjson.Object
+}
+
+func parse(raw string) (*unverified, error) {
+	parts, err := compact.Split(raw)
+	if errors.Is(err, compact.ErrFiveSegments) {
+		return nil, fail(ErrMalformedToken, "an encrypted token (five segments); decryption is not enabled")
+	}
+	if err != nil {
+		return nil, &Error{Class: ErrMalformedToken, Cause: err}
+	}
+	h, err := readHeader(parts.Header)
+	if err != nil {
+		return nil, err
+	}
+	claims, err := strictjson.ParseObject(parts.Payload)
+	if err != nil {
+		return nil, fail(ErrMalformedToken, "payload: %w", err)
+	}
+	return &unverified{
+		input:     parts.SigningInput,
+		signature: parts.Signature,
+		header:    h,
+		payload:   parts.Payload,
+		claims:    claims,
+	}, nil
+}
+
+// selectIssuer compares iss code point for code point (RFC 9068 §4); an issuer
+// that is not configured causes no network access.
+func (v *Verifier) selectIssuer(u *unverified) (*issuer, error) {
+	val, ok := u.claims.Get("iss")
+	if !ok {
+		return nil, missing("iss")
+	}
+	iss, ok := val.Text()
+	if !ok {
+		return nil, invalid("iss", "not a string")
+	}
+	is := v.issuers[iss]
+	if is == nil {
+		return nil, fail(ErrIssuer, "iss is not a configured issuer (compared exactly, a trailing slash included)")
+	}
+	return is, nil
+}
+
+// report tells the hook of the issuer concerned about the decision. What it
+// returns replaces the decision: a hook that panics denies the request.
+func (v *Verifier) report(is *issuer, err error) error {
+	hook, name := v.onEvent, ""
+	if is != nil {
+		hook, name = is.onEvent, is.name
+	}
+	if err == nil {
+		return emit(hook, Event{Kind: EventAccepted, Issuer: name})
+	}
+	return emit(hook, Event{Kind: EventRefused, Issuer: name, Class: ClassOf(err), Cause: causeOf(err)})
+}
+
+func causeOf(err error) error {
+	var e *Error
+	if errors.As(err, &e) {
+		return e.Cause
+	}
+	return err
+}
+
+func emit(hook func(Event), ev Event) (err error) {
+	if hook == nil {
+		return nil
+	}
+	defer func() {
+		if p := recover(); p != nil {
+			err = &Error{Class: ErrInternal, Cause: panicError("OnEvent", p)}
+		}
+	}()
+	hook(ev)
+	return nil
+}
