@@ -1,0 +1,255 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package jwkscache
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"sync/atomic"
+	"time"
+
+	"github.com/bearerguard/bearerguard/internal/fetch"
+	"github.com/bearerguard/bearerguard/internal/strictjson"
+	"github.com/bearerguard/bearerguard/verifier"
+)
+
+const keySetLimit = 512 << 10
+
+// document is the last good key set, with what is needed to renew it.
+type document struct {
+	set         *verifier.KeySet
+	url         string
+	digest      [sha256.Size]byte
+	etag        string
+	modified    string
+	fetched     time.Time
+	freshUntil  time.Time
+	usableUntil time.Time
+}
+
+// join returns the attempt under way, or starts one. It returns nil if seen is no
+// longer the state, so that a caller who was slow does not start another one.
+func (c *Cache) join(seen *snapshot) *flight {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.state.Load() != seen || c.closed {
+		return nil
+	}
+	if c.flight == nil {
+		f := &flight{done: make(chan struct{})}
+		c.flight = f
+		c.running.Add(1)
+		go c.run(f, seen)
+	}
+	return c.flight
+}
+
+// run makes one attempt. The events come after its result is in place, so that a
+// hook may ask for it, and before anybody who waited goes on.
+func (c *Cache) run(f *flight, old *snapshot) {
+	defer c.running.Done()
+	a := attempt{settings: &c.settings, old: old, meta: old.meta, keys: old.keys}
+	next := a.outcome(c.life)
+	c.publish(next)
+	for _, e := range a.events {
+		_ = c.emit(e) // nobody's request: a panic is contained
+	}
+	c.mu.Lock()
+	c.flight = nil
+	c.mu.Unlock()
+	close(f.done)
+}
+
+func (c *Cache) publish(next *snapshot) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.closed {
+		return
+	}
+	c.state.Store(next)
+	if c.timer != nil {
+		c.timer.Stop()
+	}
+	c.timer = time.AfterFunc(time.Until(next.next), func() { c.wake(next) })
+}
+
+// wake is the timer: a source that nobody used since the last attempt sleeps on.
+func (c *Cache) wake(s *snapshot) {
+	if s.used.Load() {
+		c.join(s)
+	}
+}
+
+// attempt is one refresh: metadata if it is due, then the key set.
+type attempt struct {
+	*settings
+	old    *snapshot
+	meta   *metadata
+	keys   document
+	events []verifier.Event
+}
+
+// outcome makes the next state. Whatever panics below is a failed attempt.
+func (a *attempt) outcome(ctx context.Context) *snapshot {
+	err := a.contained(ctx)
+	now := time.Now()
+	if err == nil {
+		next := now.Add(refreshAhead(a.keys.freshUntil.Sub(now)))
+		if a.meta != nil && a.meta.due.Before(next) {
+			next = a.meta.due
+		}
+		return &snapshot{keys: a.keys, meta: a.meta, next: next, stale: new(atomic.Bool)}
+	}
+	var e *verifier.Error
+	if !errors.As(err, &e) {
+		e = &verifier.Error{Class: verifier.ErrKeysUnavailable, Cause: err}
+	}
+	a.note(verifier.EventFetchFailed, e.Class, e.Cause)
+	failures := a.old.failures + 1
+	return &snapshot{
+		keys:     a.old.keys,
+		meta:     a.meta,
+		next:     now.Add(backoff(failures, retryAfter(err))),
+		failures: failures,
+		failure:  e,
+		stale:    a.old.stale,
+	}
+}
+
+func (a *attempt) contained(ctx context.Context) (err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			err = panicError("a key refresh", v)
+		}
+	}()
+	if err := a.findKeys(ctx); err != nil {
+		return err
+	}
+	return a.fetchKeys(ctx)
+}
+
+func (a *attempt) note(kind verifier.EventKind, class, cause error) {
+	a.events = append(a.events, verifier.Event{Kind: kind, Class: class, Cause: cause})
+}
+
+func retryAfter(err error) time.Duration {
+	var fe *fetch.Error
+	if errors.As(err, &fe) {
+		return fe.RetryAfter
+	}
+	return 0
+}
+
+// findKeys makes sure that the address of the key set is known and not too old.
+func (a *attempt) findKeys(ctx context.Context) error {
+	if a.issuer == "" || a.meta != nil && time.Now().Before(a.meta.due) {
+		return nil
+	}
+	meta, err := a.discover(ctx)
+	if err != nil {
+		return err
+	}
+	a.meta = meta
+	a.note(verifier.EventFetched, nil, nil)
+	if before := a.old.meta; before != nil && before.jwksURI != meta.jwksURI {
+		a.note(verifier.EventWarning, nil, fmt.Errorf("jwks_uri of the issuer changed from %s to %s",
+			fetch.Redact(before.jwksURI), fetch.Redact(meta.jwksURI)))
+	}
+	return nil
+}
+
+// fetchKeys renews a.keys, by a conditional request if the last set came from the
+// same address.
+func (a *attempt) fetchKeys(ctx context.Context) error {
+	req := fetch.Request{URL: a.url, Accept: "application/jwk-set+json, application/json", Limit: keySetLimit}
+	if a.meta != nil {
+		req.URL = a.meta.jwksURI
+	}
+	if a.keys.url == req.URL {
+		req.ETag, req.LastModified = a.keys.etag, a.keys.modified
+	}
+	resp, err := a.client.Get(ctx, req)
+	if err != nil {
+		if a.meta != nil && lookElsewhere(err) {
+			// The server is there, but has no key set here: ask the issuer again.
+			a.meta = &metadata{jwksURI: a.meta.jwksURI}
+		}
+		return err
+	}
+	if !resp.NotModified {
+		if err := a.accept(resp.Body); err != nil {
+			return err
+		}
+	}
+	a.keys.url = req.URL
+	a.renew(resp)
+	a.note(verifier.EventFetched, nil, nil)
+	return nil
+}
+
+// renew notes the validators and times of a good answer. A 304 need not repeat
+// validators, which then stay (RFC 9110 §15.4.5).
+func (a *attempt) renew(resp *fetch.Response) {
+	etag, modified := resp.Header.Get("ETag"), resp.Header.Get("Last-Modified")
+	if !resp.NotModified || etag != "" || modified != "" {
+		a.keys.etag, a.keys.modified = etag, modified
+	}
+	a.keys.fetched = time.Now()
+	a.keys.freshUntil = a.keys.fetched.Add(freshness(resp.Header, a.keys.fetched))
+	a.keys.usableUntil = a.keys.freshUntil.Add(a.maxStale)
+}
+
+// accept takes a body as the new set, in full and instead of the old one. The same
+// bytes keep the same set, whose pointer is its version.
+func (a *attempt) accept(body []byte) error {
+	digest := sha256.Sum256(body)
+	if a.keys.set != nil && digest == a.keys.digest {
+		return nil
+	}
+	set, skipped, err := verifier.ParseKeySet(body)
+	if err != nil {
+		return err
+	}
+	for _, note := range skipped {
+		if errors.Is(note, verifier.ErrPrivateKey) {
+			a.note(verifier.EventPrivateKey, nil, note)
+		} else {
+			a.note(verifier.EventKeySkipped, nil, note)
+		}
+	}
+	if set.Len() == 0 {
+		if err := a.refuseEmpty(body); err != nil {
+			return err
+		}
+	}
+	a.keys.set, a.keys.digest = set, digest
+	return nil
+}
+
+// refuseEmpty: an issuer that publishes no usable key is more likely broken than
+// out of business, so keys that may still be served stay; without such keys a set
+// that is not empty is at least a definite answer (KS-14).
+func (a *attempt) refuseEmpty(body []byte) error {
+	if a.old.keys.set.Len() > 0 && a.old.usable(time.Now()) {
+		return errors.New("key set: no usable key")
+	}
+	doc, err := strictjson.ParseObjectOuter(body, "keys")
+	if err != nil {
+		return err
+	}
+	keys, _ := doc.Get("keys")
+	if list, ok := keys.Elements(); !ok || len(list) == 0 {
+		return errors.New("key set: no key")
+	}
+	return nil
+}
+
+func (s *snapshot) staleEvent() verifier.Event {
+	e := verifier.Event{Kind: verifier.EventStaleKeys, Class: verifier.ErrKeysUnavailable}
+	if s.failure != nil {
+		e.Class, e.Cause = s.failure.Class, s.failure.Cause
+	}
+	return e
+}
