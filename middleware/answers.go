@@ -1,0 +1,200 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package middleware
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+
+	"github.com/bearerguard/bearerguard/internal/challenge"
+	"github.com/bearerguard/bearerguard/verifier"
+)
+
+// answer is what a client is told. Its texts are all there is: neither a cause nor
+// anything of a token gets near a response.
+type answer struct {
+	status      int
+	code        string // OAuth error
+	description string
+	challenge   bool // send a challenge
+	scope       bool // list the scopes in it
+	retry       bool // send Retry-After
+}
+
+var (
+	noCredentials = &answer{status: http.StatusUnauthorized, challenge: true, scope: true}
+	malformed     = badRequest("The Authorization header is malformed")
+	repeated      = badRequest("More than one Authorization header was sent")
+
+	// Failures that differ only in what they reveal about keys and policy share one
+	// text.
+	notValid     = invalidToken("The access token is not valid for this resource")
+	notWellFormd = invalidToken("The access token is malformed")
+	expired      = invalidToken("The access token has expired")
+	notYetValid  = invalidToken("The access token is not yet valid")
+	inactive     = invalidToken("The access token is not active")
+	withoutProof = invalidToken("The access token is sender-constrained and was presented without proof")
+
+	badProof    = unauthorized("invalid_dpop_proof", "The DPoP proof is not valid")
+	usedProof   = unauthorized("invalid_dpop_proof", "The DPoP proof was already used")
+	needsNonce  = unauthorized("use_dpop_nonce", "A current nonce is required in the DPoP proof")
+	needsStepUp = unauthorized("insufficient_user_authentication", "The authentication context or its age is not accepted here")
+
+	lacksScope   = insufficient("The access token lacks a required scope")
+	lacksDetails = insufficient("The authorization details do not cover this request")
+
+	forbidden   = &answer{status: http.StatusForbidden}
+	tooLarge    = &answer{status: http.StatusRequestEntityTooLarge}
+	dependency  = &answer{status: http.StatusServiceUnavailable, retry: true}
+	ourOwnFault = &answer{status: http.StatusServiceUnavailable}
+)
+
+func badRequest(text string) *answer {
+	return &answer{status: http.StatusBadRequest, code: "invalid_request", description: text, challenge: true}
+}
+
+func unauthorized(code, text string) *answer {
+	return &answer{status: http.StatusUnauthorized, code: code, description: text, challenge: true}
+}
+
+func invalidToken(text string) *answer {
+	a := unauthorized("invalid_token", text)
+	a.scope = true
+	return a
+}
+
+func insufficient(text string) *answer {
+	return &answer{status: http.StatusForbidden, code: "insufficient_scope", description: text, challenge: true, scope: true}
+}
+
+// answers is the one place where a class becomes an answer. A class that is not
+// here is answered as our own fault.
+var answers = map[error]*answer{
+	verifier.ErrNoCredentials:            noCredentials,
+	verifier.ErrInvalidRequest:           malformed,
+	verifier.ErrInvalidToken:             notValid,
+	verifier.ErrMalformedToken:           notWellFormd,
+	verifier.ErrTokenType:                notValid,
+	verifier.ErrAlgorithm:                notValid,
+	verifier.ErrUnknownKey:               notValid,
+	verifier.ErrSignature:                notValid,
+	verifier.ErrIssuer:                   notValid,
+	verifier.ErrAudience:                 notValid,
+	verifier.ErrExpired:                  expired,
+	verifier.ErrNotYetValid:              notYetValid,
+	verifier.ErrMissingClaim:             notValid,
+	verifier.ErrInvalidClaim:             notValid,
+	verifier.ErrDecryption:               notValid,
+	verifier.ErrInactive:                 inactive,
+	verifier.ErrRevoked:                  inactive,
+	verifier.ErrSuspended:                inactive,
+	verifier.ErrBinding:                  withoutProof,
+	verifier.ErrDPoPProof:                badProof,
+	verifier.ErrDPoPReplay:               usedProof,
+	verifier.ErrDPoPNonce:                needsNonce,
+	verifier.ErrStepUp:                   needsStepUp,
+	verifier.ErrInsufficientScope:        lacksScope,
+	verifier.ErrInsufficientDetails:      lacksDetails,
+	verifier.ErrForbidden:                forbidden,
+	verifier.ErrKeysUnavailable:          dependency,
+	verifier.ErrIntrospectionUnavailable: dependency,
+	verifier.ErrStatusUnavailable:        dependency,
+	verifier.ErrReplayStoreUnavailable:   dependency,
+	verifier.ErrMetadata:                 dependency,
+	verifier.ErrRequestTooLarge:          tooLarge,
+	verifier.ErrConfig:                   ourOwnFault,
+	verifier.ErrInternal:                 ourOwnFault,
+}
+
+// answerTo chooses by class. Only how the credentials were malformed is told by
+// the cause, which is this package's own.
+func answerTo(e *verifier.Error) *answer {
+	if e.Class == verifier.ErrInvalidRequest && errors.Is(e.Cause, errRepeated) {
+		return repeated
+	}
+	if a := answers[e.Class]; a != nil {
+		return a
+	}
+	return ourOwnFault
+}
+
+// classify makes an Error of any err; one without a class is [verifier.ErrInternal].
+// Errors are the application's code, too: asking a nil pointer for its cause panics.
+func classify(err error) (e *verifier.Error) {
+	defer func() {
+		if p := recover(); p != nil {
+			e = panicked("an error value", p)
+		}
+	}()
+	class := verifier.ClassOf(err)
+	if class == nil {
+		return &verifier.Error{Class: verifier.ErrInternal, Cause: err}
+	}
+	if errors.As(err, &e) && e.Class == class {
+		return e
+	}
+	return &verifier.Error{Class: class, Cause: err}
+}
+
+// lines writes every challenge that a guard can send for scope.
+func (g *Guard) lines(scope []string) map[*answer]string {
+	lines := map[*answer]string{noCredentials: g.line(noCredentials, scope), repeated: g.line(repeated, scope)}
+	for _, a := range answers {
+		if a.challenge && lines[a] == "" {
+			lines[a] = g.line(a, scope)
+		}
+	}
+	return lines
+}
+
+// line writes the Bearer challenge of a, its parameters in the fixed order.
+func (g *Guard) line(a *answer, scope []string) string {
+	c := challenge.Challenge{Scheme: "Bearer"}
+	add := func(name, value string) {
+		if value != "" {
+			c.Params = append(c.Params, challenge.Param{Name: name, Value: value})
+		}
+	}
+	add("realm", g.cfg.Realm)
+	if a.code != "" {
+		add("error", a.code)
+		add("error_description", a.description)
+		add("error_uri", g.cfg.ErrorURI)
+	}
+	if a.scope {
+		add("scope", strings.Join(scope, " "))
+	}
+	for _, p := range g.cfg.Extra {
+		c.Params = append(c.Params, challenge.Param(p))
+	}
+	if len(c.Params) == 0 {
+		add("realm", "resource") // RFC 6750 §3 wants at least one parameter
+	}
+	return c.String()
+}
+
+// maxLine is what proxies in front of clients can be trusted to pass on.
+const maxLine = 2048
+
+// tooLong returns a warning if a challenge of rt is longer than maxLine.
+func (rt *Route) tooLong() []string {
+	longest := 0
+	for _, line := range rt.lines {
+		longest = max(longest, len(line))
+	}
+	if longest <= maxLine {
+		return nil
+	}
+	return []string{fmt.Sprintf("a challenge of %d bytes is longer than %d, which proxies may cut: shorten Realm, ErrorURI, Extra or the scopes of the route", longest, maxLine)}
+}
+
+// challengeFor returns the challenge of a for scopes that include those of rt.
+func (rt *Route) challengeFor(a *answer, scope []string) string {
+	if line, ok := rt.lines[a]; ok && (!a.scope || slices.Equal(scope, rt.scope)) {
+		return line
+	}
+	return rt.guard.line(a, scope)
+}

@@ -1,0 +1,150 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package middleware
+
+import (
+	"encoding/json"
+	"errors"
+	"net/http"
+	"strconv"
+	"time"
+
+	"github.com/bearerguard/bearerguard/internal/challenge"
+	"github.com/bearerguard/bearerguard/internal/ctxkey"
+	"github.com/bearerguard/bearerguard/verifier"
+)
+
+// Denial is what a refusal tells the client, for [Config.Body].
+type Denial struct {
+	// Status is the HTTP status code.
+	Status int
+	// Code is the OAuth error code (RFC 6750 §3.1); "" if the answer has none.
+	Code string
+	// Description is the fixed text of error_description; "" if the answer has none.
+	Description string
+}
+
+// Deny answers a request that Check refused, err being what Check returned, as it
+// is. It adds a challenge to those already in w's header, and does nothing if err
+// says that the request has its answer. An err without a class of package verifier,
+// and nil, are answered with 503: whoever calls Deny wants the request not to pass.
+func (rt *Route) Deny(w http.ResponseWriter, r *http.Request, err error) {
+	if err == errAnswered {
+		return
+	}
+	if rt == nil || !rt.guard.ready() {
+		rt, err = unready, zeroValue()
+	}
+	var outer []string
+	if s := ctxkey.From(r.Context()); s != nil {
+		outer = s.Scopes
+	}
+	rt.deny(w, r, classify(err), outer)
+}
+
+// Deny refuses a request from inside a handler, with the bytes that the guard in
+// front of it would send: err is the result of Token.Require, or an error of a class
+// of package verifier. The challenge lists the scopes of all rules the request met
+// and those of err. Return after it, and call it before anything is written.
+//
+// An err without a class, nil, and a request that no Guard let pass are answered
+// with 503.
+func Deny(w http.ResponseWriter, r *http.Request, err error) {
+	s := ctxkey.From(r.Context())
+	if s == nil {
+		unready.deny(w, r, &verifier.Error{Class: verifier.ErrConfig, Cause: errUnguarded}, nil)
+		return
+	}
+	rt := unready // a token planted by a test: answered as by a Guard without settings
+	if g, ok := s.Guard.(*Guard); ok && g.ready() {
+		rt = g.base
+	}
+	rt.deny(w, r, rt.guard.report(classify(err)), s.Scopes)
+}
+
+// unready answers where there is no Guard whose settings could be used.
+var unready = &Route{guard: new(Guard)}
+
+var errUnguarded = errors.New("no Guard ran before middleware.Deny")
+
+// deny is the one writer of refusals.
+func (rt *Route) deny(w http.ResponseWriter, r *http.Request, e *verifier.Error, outer []string) {
+	a := answerTo(e)
+	contentType, body, err := rt.body(a)
+	if err != nil {
+		e = rt.guard.report(err)
+		a = ourOwnFault
+	}
+	h := w.Header()
+	if a.challenge {
+		h.Add("Www-Authenticate", rt.challengeFor(a, rt.scopes(outer, e.Challenge.Scope)))
+	}
+	h.Set("Cache-Control", "no-store")
+	if a.retry {
+		h.Set("Retry-After", retryAfter(e.RetryAfter))
+	}
+	h.Del("Content-Length") // of what the handler meant to send
+	if len(body) > 0 {
+		h.Set("Content-Type", contentType)
+	}
+	w.WriteHeader(a.status)
+	if len(body) > 0 && r.Method != http.MethodHead {
+		_, _ = w.Write(body) // the client is gone, or has the whole answer
+	}
+}
+
+// scopes lists what the request met outside, what rt asks for, and what the
+// refusal itself names, which application code may have written.
+func (rt *Route) scopes(outer, named []string) []string {
+	list := rt.scope
+	if len(outer) > 0 {
+		list = join(outer, rt.scope)
+	}
+	for _, s := range named {
+		if challenge.ValidScope(s) {
+			list = join(list, []string{s})
+		}
+	}
+	return list
+}
+
+func (rt *Route) body(a *answer) (contentType string, body []byte, err *verifier.Error) {
+	if rt.guard.cfg.Body == nil {
+		return "", nil, nil
+	}
+	defer func() {
+		if p := recover(); p != nil {
+			contentType, body, err = "", nil, panicked("Config.Body", p)
+		}
+	}()
+	contentType, body = rt.guard.cfg.Body(&Denial{Status: a.status, Code: a.code, Description: a.description})
+	if contentType == "" {
+		body = nil
+	}
+	return contentType, body, nil
+}
+
+// retryAfter writes d in whole seconds, rounded up: at least one, at most an hour,
+// and five where nothing is known (RFC 9110 §10.2.3).
+func retryAfter(d time.Duration) string {
+	if d <= 0 {
+		d = 5 * time.Second
+	}
+	d = min(d, time.Hour)
+	return strconv.FormatInt(int64((d+time.Second-1)/time.Second), 10)
+}
+
+// ProblemJSON is a [Config.Body] that makes problem details (RFC 9457 §3) of type
+// about:blank: the status, its name, and as error the OAuth code if there is one.
+func ProblemJSON(d *Denial) (contentType string, body []byte) {
+	body, err := json.Marshal(struct {
+		Type   string `json:"type"`
+		Title  string `json:"title"`
+		Status int    `json:"status"`
+		Error  string `json:"error,omitempty"`
+	}{"about:blank", http.StatusText(d.Status), d.Status, d.Code})
+	if err != nil {
+		return "", nil
+	}
+	return "application/problem+json", body
+}

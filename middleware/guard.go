@@ -1,0 +1,176 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package middleware
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"reflect"
+	"slices"
+	"strings"
+
+	"github.com/bearerguard/bearerguard/internal/challenge"
+	"github.com/bearerguard/bearerguard/verifier"
+)
+
+// TokenVerifier is what a [Guard] asks; [*verifier.Verifier] is one, and an
+// application can wrap it. Implementations are safe for concurrent use and return
+// either a token or an error of one of the classes of package verifier: any other
+// error, a panic, and neither of the two deny the request with 503.
+type TokenVerifier interface {
+	VerifyBound(ctx context.Context, raw string, confirm func(context.Context, *verifier.Token) error, reqs ...verifier.Requirement) (*verifier.Token, error)
+}
+
+// Config describes a [Guard]. [New] copies it and reports every fault at once.
+type Config struct {
+	// Verifier decides about tokens. Required.
+	Verifier TokenVerifier
+	// Realm names the protected space (RFC 9110 §11.5), in printable ASCII. "" sends no
+	// realm, or "resource" where a challenge would have no parameter (RFC 6750 §3).
+	Realm string
+	// ErrorURI is an absolute URI of a page for developers, sent beside each error
+	// (RFC 6750 §3). "" sends none.
+	ErrorURI string
+	// Extra parameters are sent at the end of every challenge (RFC 9110 §11.2).
+	Extra []Param
+	// Preflight, if set, gets every CORS preflight instead of the protected handler,
+	// unauthenticated; it is a CORS library's handler. nil treats preflights as other
+	// requests, which suits a CORS layer outside the Guard.
+	Preflight http.Handler
+	// RequireTLS refuses requests that reached this server without TLS with 403, before
+	// the token is looked at (RFC 6750 §5.3). Behind a proxy that ends TLS, leave it false.
+	RequireTLS bool
+	// Body makes the body of a refusal; [ProblemJSON] is one. nil sends none. It changes
+	// nothing else, and is called by many goroutines at once. Without a content type or
+	// body, none is sent.
+	Body func(*Denial) (contentType string, body []byte)
+	// OnEvent is called synchronously, possibly by many goroutines at once, with the
+	// refusals that did not come from the verifier, and with warnings. A panic in it
+	// denies the request. nil means none.
+	OnEvent func(verifier.Event)
+}
+
+// Param is one parameter of a challenge: Name is a token of RFC 9110 §5.6.2 that
+// none of the standard parameters has, Value is printable ASCII.
+type Param struct{ Name, Value string }
+
+// Guard guards routes. It is immutable and safe for concurrent use. The zero value
+// and nil deny every request with 503.
+type Guard struct {
+	cfg  Config
+	base *Route // without rules: answers for handlers
+}
+
+// New makes a Guard. The error is of class [verifier.ErrConfig] and lists every
+// fault, each naming the field and the remedy.
+func New(cfg Config) (*Guard, error) {
+	cfg.Extra = slices.Clone(cfg.Extra)
+	if faults := cfg.faults(); len(faults) > 0 {
+		return nil, &verifier.Error{Class: verifier.ErrConfig, Cause: errors.Join(faults...)}
+	}
+	g := &Guard{cfg: cfg}
+	g.base = &Route{guard: g, lines: g.lines(nil)}
+	if err := g.warn(g.base.tooLong()); err != nil {
+		return nil, err
+	}
+	return g, nil
+}
+
+func (c *Config) faults() []error {
+	var found []error
+	fault := func(field, format string, args ...any) {
+		found = append(found, fmt.Errorf("middleware.Config."+field+": "+format, args...))
+	}
+	if isNil(c.Verifier) {
+		fault("Verifier", "missing: set it to the result of verifier.New")
+	}
+	if !challenge.ValidText(c.Realm) {
+		fault("Realm", "holds a control or non-ASCII character: use printable ASCII (RFC 9110 §5.6.4)")
+	}
+	if c.ErrorURI != "" && !absoluteURI(c.ErrorURI) {
+		fault("ErrorURI", "not an absolute URI of the characters of RFC 6750 §3: write it with its scheme and host, percent-encoded")
+	}
+	if c.Preflight != nil && isNil(c.Preflight) {
+		fault("Preflight", "a nil pointer: set a handler, or leave the field out")
+	}
+	seen := slices.Clone(standardParams)
+	for i, p := range c.Extra {
+		name := strings.ToLower(p.Name)
+		switch {
+		case !challenge.ValidName(p.Name):
+			fault("Extra", "name %d is not a token: use letters, digits, - and _ (RFC 9110 §5.6.2)", i)
+		case slices.Contains(seen, name):
+			fault("Extra", "%q occurs twice or is a standard parameter: choose another name (RFC 9110 §11.2)", p.Name)
+		}
+		if !challenge.ValidText(p.Value) {
+			fault("Extra", "value %d holds a control or non-ASCII character: use printable ASCII (RFC 9110 §5.6.4)", i)
+		}
+		seen = append(seen, name)
+	}
+	return found
+}
+
+// standardParams are the parameters that a challenge of this module can hold, now
+// or once another feature is turned on.
+var standardParams = []string{
+	"realm", "error", "error_description", "error_uri", "scope",
+	"acr_values", "max_age", "algs", "resource_metadata",
+}
+
+func absoluteURI(s string) bool {
+	u, err := url.Parse(s)
+	return err == nil && challenge.ValidURI(s) && u.IsAbs() && (u.Host != "" || u.Opaque != "")
+}
+
+// isNil also finds nil pointers and functions behind a non-nil interface.
+func isNil(v any) bool {
+	if v == nil {
+		return true
+	}
+	r := reflect.ValueOf(v)
+	return (r.Kind() == reflect.Pointer || r.Kind() == reflect.Func) && r.IsNil()
+}
+
+// ready reports whether New made g.
+func (g *Guard) ready() bool { return g != nil && g.base != nil }
+
+// report tells OnEvent about a refusal. What it returns is the refusal to answer:
+// a hook that panics turns it into [verifier.ErrInternal].
+func (g *Guard) report(e *verifier.Error) *verifier.Error {
+	if err := g.emit(verifier.Event{Kind: verifier.EventRefused, Class: e.Class, Cause: e.Cause}); err != nil {
+		return err
+	}
+	return e
+}
+
+// warn reports warnings of a constructor, and returns an error if the hook panics.
+func (g *Guard) warn(warnings []string) error {
+	for _, w := range warnings {
+		err := g.emit(verifier.Event{Kind: verifier.EventWarning, Cause: errors.New(w)})
+		if err != nil {
+			return &verifier.Error{Class: verifier.ErrConfig, Cause: err}
+		}
+	}
+	return nil
+}
+
+func (g *Guard) emit(ev verifier.Event) (err *verifier.Error) {
+	if g == nil || g.cfg.OnEvent == nil {
+		return nil
+	}
+	defer func() {
+		if p := recover(); p != nil {
+			err = panicked("OnEvent", p)
+		}
+	}()
+	g.cfg.OnEvent(ev)
+	return nil
+}
+
+// panicked describes a panic without its value, which may hold a token.
+func panicked(where string, v any) *verifier.Error {
+	return &verifier.Error{Class: verifier.ErrInternal, Cause: fmt.Errorf("panic in %s: value of type %T", where, v)}
+}

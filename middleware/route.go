@@ -1,0 +1,249 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package middleware
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+
+	"github.com/bearerguard/bearerguard/internal/challenge"
+	"github.com/bearerguard/bearerguard/internal/ctxkey"
+	"github.com/bearerguard/bearerguard/verifier"
+)
+
+// Route is a [Guard] with the rules of one route or group of routes. Adapters make
+// one per registration. It is immutable and safe for concurrent use; nil and the
+// zero value deny every request with 503.
+type Route struct {
+	guard *Guard
+	reqs  []verifier.Requirement
+	scope []string           // of all scope rules, in order
+	lines map[*answer]string // the challenges, as long as no outer guard adds scopes
+}
+
+// Route prepares the rules reqs, all of which a token must meet. The error is of
+// class [verifier.ErrConfig]: a rule is nil or faulty. It succeeds for a zero
+// Guard, whose routes deny everything.
+func (g *Guard) Route(reqs ...verifier.Requirement) (*Route, error) {
+	rt := &Route{guard: g, reqs: slices.Clone(reqs)}
+	var faults []error
+	var warnings []string
+	for i, req := range rt.reqs {
+		scope, warns, err := inspect(req)
+		if err != nil {
+			faults = append(faults, fmt.Errorf("requirement %d: %w", i, err))
+		}
+		rt.scope = join(rt.scope, scope)
+		warnings = append(warnings, warns...)
+	}
+	if len(faults) > 0 {
+		return nil, &verifier.Error{Class: verifier.ErrConfig, Cause: errors.Join(faults...)}
+	}
+	if !g.ready() {
+		return rt, nil
+	}
+	rt.lines = g.lines(rt.scope)
+	if g.base.tooLong() == nil {
+		warnings = append(warnings, rt.tooLong()...)
+	}
+	if err := g.warn(warnings); err != nil {
+		return nil, err
+	}
+	return rt, nil
+}
+
+// inspect asks a rule, once, what a challenge should say about it and what is
+// worth a warning. It belongs to the application, so it may panic.
+func inspect(req verifier.Requirement) (scope, warnings []string, err error) {
+	if isNil(req) {
+		return nil, nil, errors.New("nil: leave it out")
+	}
+	defer func() {
+		if p := recover(); p != nil {
+			err = panicked("a Requirement", p)
+		}
+	}()
+	if c, ok := req.(verifier.Challenger); ok {
+		ch, err := c.Challenge()
+		if err != nil {
+			return nil, nil, err
+		}
+		for _, s := range ch.Scope {
+			if !challenge.ValidScope(s) {
+				return nil, nil, fmt.Errorf("its challenge lists %q, which is not a scope (RFC 6749 §3.3)", s)
+			}
+		}
+		scope = ch.Scope
+	}
+	if w, ok := req.(interface{ Warnings() []string }); ok {
+		warnings = w.Warnings()
+	}
+	return scope, warnings, nil
+}
+
+// join appends what is new in more to a list that others may share.
+func join(list, more []string) []string {
+	list = slices.Clip(list)
+	for _, s := range more {
+		if !slices.Contains(list, s) {
+			list = append(list, s)
+		}
+	}
+	return list
+}
+
+// errAnswered says that the request has its answer already. It must reach only
+// Deny, for which it means that there is nothing left to do.
+var errAnswered = errors.New("a preflight request, answered by Config.Preflight")
+
+// Check decides about r. It returns r with the token in its context, or an error,
+// which the caller passes to [Route.Deny] without running the protected handler.
+// It neither reads the body nor, but for a preflight, writes to w.
+func (rt *Route) Check(w http.ResponseWriter, r *http.Request) (*http.Request, error) {
+	return rt.check(w, r, false)
+}
+
+// CheckOptional is Check, except that a request without credentials passes as
+// anonymous: [TokenFrom] then finds no token. Bad credentials are refused as ever.
+// An anonymous request meets no rule, so on a Route with rules it is refused.
+func (rt *Route) CheckOptional(w http.ResponseWriter, r *http.Request) (*http.Request, error) {
+	return rt.check(w, r, true)
+}
+
+func (rt *Route) check(w http.ResponseWriter, r *http.Request, optional bool) (*http.Request, error) {
+	if rt == nil || !rt.guard.ready() {
+		return nil, zeroValue()
+	}
+	g := rt.guard
+	if g.cfg.Preflight != nil && isPreflight(r) {
+		// A token of an outer guard is none of this handler's business.
+		g.cfg.Preflight.ServeHTTP(w, r.WithContext(ctxkey.Put(r.Context(), &ctxkey.State{Guard: g})))
+		return nil, errAnswered
+	}
+	if g.cfg.RequireTLS && r.TLS == nil {
+		return nil, g.report(&verifier.Error{Class: verifier.ErrForbidden, Cause: errNoTLS})
+	}
+	outer := ctxkey.From(r.Context())
+	if tok := g.verified(outer, r); tok != nil {
+		if err := tok.Require(rt.reqs...); err != nil {
+			return nil, g.report(classify(err))
+		}
+		return rt.pass(r, outer, tok), nil
+	}
+	raw, refusal := bearer(r)
+	switch {
+	case refusal == nil:
+	case optional && refusal.Class == verifier.ErrNoCredentials && len(rt.reqs) == 0:
+		return rt.pass(r, outer, nil), nil
+	default:
+		return nil, g.report(refusal)
+	}
+	tok, err := g.verify(r.Context(), raw, rt.reqs)
+	if err != nil {
+		return nil, err
+	}
+	return rt.pass(r, outer, tok), nil
+}
+
+var (
+	errZero  = errors.New("this Guard or Route was not made by middleware.New: call New and handle its error")
+	errNoTLS = errors.New("the request arrived without TLS, which Config.RequireTLS asks for")
+)
+
+func zeroValue() *verifier.Error {
+	return &verifier.Error{Class: verifier.ErrConfig, Cause: errZero}
+}
+
+// isPreflight follows the CORS protocol of the Fetch standard. Any client can
+// forge it, so it opens no way to the protected handler.
+func isPreflight(r *http.Request) bool {
+	return r.Method == http.MethodOptions &&
+		r.Header.Get("Origin") != "" && r.Header.Get("Access-Control-Request-Method") != ""
+}
+
+// verified returns the token that g verified for this very request, or nil: a
+// request that was changed on the way, or another guard's result, counts for
+// nothing.
+func (g *Guard) verified(s *ctxkey.State, r *http.Request) *verifier.Token {
+	if s == nil || s.Guard != any(g) {
+		return nil
+	}
+	lines := r.Header["Authorization"]
+	if len(lines) != 1 || lines[0] != s.Authorization || !slices.Equal(r.Header["Dpop"], s.DPoP) ||
+		r.Method != s.Method || r.Host != s.Host || r.RequestURI != s.Target {
+		return nil
+	}
+	tok, _ := s.Token.(*verifier.Token)
+	return tok
+}
+
+// pass returns r with the outcome in its context; tok is nil if r is anonymous.
+func (rt *Route) pass(r *http.Request, outer *ctxkey.State, tok *verifier.Token) *http.Request {
+	s := &ctxkey.State{Guard: rt.guard, Scopes: rt.scope}
+	if outer != nil && len(outer.Scopes) > 0 {
+		s.Scopes = join(outer.Scopes, rt.scope)
+	}
+	if tok != nil {
+		s.Token = tok
+		s.Authorization = r.Header["Authorization"][0]
+		// The lines themselves, since whoever holds the header can change the slice.
+		s.DPoP = slices.Clone(r.Header["Dpop"])
+		s.Method, s.Host, s.Target = r.Method, r.Host, r.RequestURI
+	}
+	return r.WithContext(ctxkey.Put(r.Context(), s))
+}
+
+// verify asks the verifier. The refusals it returns itself were reported by it;
+// what is not a proper answer of a verifier is reported here.
+func (g *Guard) verify(ctx context.Context, raw string, reqs []verifier.Requirement) (tok *verifier.Token, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			tok, err = nil, g.report(panicked("Config.Verifier", p))
+		}
+	}()
+	tok, err = g.cfg.Verifier.VerifyBound(ctx, raw, unbound, reqs...)
+	switch {
+	case err != nil && verifier.ClassOf(err) != nil:
+		return nil, err
+	case err != nil:
+		return nil, g.report(classify(err))
+	case tok == nil:
+		return nil, g.report(&verifier.Error{Class: verifier.ErrInternal, Cause: errNoAnswer})
+	}
+	// A wrapper that forgets to call confirm must not lift the sender constraint.
+	if err := unbound(ctx, tok); err != nil {
+		return nil, g.report(classify(err))
+	}
+	return tok, nil
+}
+
+var (
+	errNoAnswer = errors.New("Config.Verifier returned neither a token nor an error")
+	errBound    = errors.New("the token is bound to a key or certificate, and was presented without proof")
+)
+
+// unbound is the sender-constraint check of a Guard that takes plain bearer tokens
+// only: a bound token is refused, never used as if it were unbound (RFC 9449 §7.2).
+func unbound(_ context.Context, tok *verifier.Token) error {
+	if tok.Confirmation != (verifier.Confirmation{}) {
+		return &verifier.Error{Class: verifier.ErrBinding, Cause: errBound}
+	}
+	return nil
+}
+
+// TokenFrom returns the verified token of the request whose context ctx is; ok is
+// false for an anonymous request, and where no Guard ran, which [Guarded] tells
+// apart.
+func TokenFrom(ctx context.Context) (tok *verifier.Token, ok bool) {
+	if s := ctxkey.From(ctx); s != nil {
+		tok, _ = s.Token.(*verifier.Token)
+	}
+	return tok, tok != nil
+}
+
+// Guarded reports whether a Guard let the request pass whose context ctx is, be it
+// with a token or as anonymous.
+func Guarded(ctx context.Context) bool { return ctxkey.From(ctx) != nil }
