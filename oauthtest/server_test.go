@@ -1,0 +1,291 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package oauthtest_test
+
+import (
+	"fmt"
+	"net/http"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/bearerguard/bearerguard/oauthtest"
+	"github.com/bearerguard/bearerguard/verifier"
+)
+
+func TestInstances(t *testing.T) {
+	t.Run("TA-01/in_memory", func(t *testing.T) {
+		as := oauthtest.NewServer(t)
+		wantVerdict(t, newVerifier(t, as.VerifierConfig(api)), as.Token(), nil)
+		if as.Issuer() != "https://issuer.test" || as.Fetches() != 1 {
+			t.Errorf("issuer %s, %d fetches", as.Issuer(), as.Fetches())
+		}
+	})
+	t.Run("TA-01/loopback", func(t *testing.T) {
+		as := listen(t, oauthtest.Config{})
+		if !strings.HasPrefix(as.Issuer(), "http://127.0.0.1:") {
+			t.Errorf("issuer %s", as.Issuer())
+		}
+		wantVerdict(t, newVerifier(t, as.VerifierConfig(api)), as.Token(), nil)
+	})
+	t.Run("TA-01/inside_synctest_bubble", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			as := oauthtest.NewServer(t)
+			v := newVerifier(t, as.VerifierConfig(api))
+			raw := as.Token()
+			wantVerdict(t, v, raw, nil)
+			time.Sleep(11 * time.Minute)
+			wantVerdict(t, v, raw, verifier.ErrExpired)
+			wantVerdict(t, v, as.Token(), nil)
+		})
+	})
+	// Servers with the same issuer and the same kids are strangers to each other.
+	t.Run("TA-01/parallel_instances", func(t *testing.T) {
+		var wg sync.WaitGroup
+		for range 8 {
+			wg.Go(func() {
+				as, other := oauthtest.NewServer(t), oauthtest.NewServer(t)
+				v := newVerifier(t, as.VerifierConfig(api))
+				other.VerifierConfig(api)
+				wantVerdict(t, v, as.Token(), nil)
+				wantVerdict(t, v, other.Token(), verifier.ErrSignature)
+			})
+		}
+		wg.Wait()
+	})
+}
+
+func listen(t *testing.T, cfg oauthtest.Config) *oauthtest.Server {
+	t.Helper()
+	as, err := oauthtest.Listen(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := as.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return as
+}
+
+func TestListenAddress(t *testing.T) {
+	for _, addr := range []string{"0.0.0.0:0", ":0", "[::]:0", "192.0.2.1:0", "example.com:0", "localhost.example.com:0", "127.0.0.1.example.com:0", "[fe80::1]:0", "127.0.0.1", "0:0"} {
+		t.Run("TA-02/refused_"+addr, func(t *testing.T) {
+			as, err := oauthtest.Listen(oauthtest.Config{Addr: addr})
+			if err == nil {
+				as.Close()
+				t.Fatal("accepted")
+			}
+			if !strings.Contains(err.Error(), "Addr") {
+				t.Errorf("the error does not name the field: %v", err)
+			}
+		})
+	}
+	for _, addr := range []string{"", "localhost:0", "127.0.0.1:0", "127.1.2.3:0"} {
+		t.Run("TA-02/accepted_"+addr, func(t *testing.T) {
+			as := listen(t, oauthtest.Config{Addr: addr})
+			if !strings.HasPrefix(as.Issuer(), "http://127.") {
+				t.Errorf("listens at %s", as.Issuer())
+			}
+			if a := get(t, as.HTTPClient(), as.Issuer()+"/jwks"); a.status != http.StatusOK {
+				t.Errorf("status %d", a.status)
+			}
+		})
+	}
+	t.Run("address_in_use", func(t *testing.T) {
+		first := listen(t, oauthtest.Config{})
+		_, err := oauthtest.Listen(oauthtest.Config{Addr: strings.TrimPrefix(first.Issuer(), "http://")})
+		if err == nil {
+			t.Error("two servers on one port")
+		}
+	})
+}
+
+func TestConfigFaults(t *testing.T) {
+	for _, tc := range []struct {
+		field string
+		edit  func(*oauthtest.Config)
+	}{
+		{"Issuer", func(c *oauthtest.Config) { c.Issuer = "issuer.test" }},
+		{"Issuer", func(c *oauthtest.Config) { c.Issuer = "ftp://issuer.test" }},
+		{"Issuer", func(c *oauthtest.Config) { c.Issuer = "https://issuer.test/?q" }},
+		{"Issuer", func(c *oauthtest.Config) { c.Issuer = "https://issuer.test/#" }},
+		{"Issuer", func(c *oauthtest.Config) { c.Issuer = "https://user@issuer.test/" }},
+		{"Algorithm", func(c *oauthtest.Config) { c.Algorithm = "none" }},
+		{"Algorithm", func(c *oauthtest.Config) { c.Algorithm = "HS256" }},
+		{"Audience", func(c *oauthtest.Config) { c.Audience = []string{""} }},
+		{"TokenLifetime", func(c *oauthtest.Config) { c.TokenLifetime = -1 }},
+		{"Clients", func(c *oauthtest.Config) { c.Clients = []oauthtest.Client{{}} }},
+		{"Clients", func(c *oauthtest.Config) { c.Clients = []oauthtest.Client{{ID: "a"}, {ID: "a"}} }},
+		{"Clients", func(c *oauthtest.Config) { c.Clients = []oauthtest.Client{{ID: "a", Scopes: []string{"a b"}}} }},
+	} {
+		got := failureOf(func(t testing.TB) { oauthtest.NewServer(t, tc.edit) })
+		if !strings.Contains(got, tc.field) {
+			t.Errorf("%s: failure %q", tc.field, got)
+		}
+	}
+	_, err := oauthtest.Listen(oauthtest.Config{Issuer: "x", Algorithm: "x", Audience: []string{""}})
+	for _, field := range []string{"Issuer", "Algorithm", "Audience"} {
+		if err == nil || !strings.Contains(err.Error(), field) {
+			t.Errorf("%s is not in the one error: %v", field, err)
+		}
+	}
+}
+
+func TestMetadata(t *testing.T) {
+	const oauth, oidc = "/.well-known/oauth-authorization-server", "/.well-known/openid-configuration"
+	for _, tc := range []struct {
+		issuer string
+		paths  []string
+	}{
+		{"https://issuer.test", []string{oauth, oidc}},
+		{"https://issuer.test/", []string{oauth, oidc}},
+		{"https://issuer.test/t1", []string{oauth + "/t1", "/t1" + oidc, oidc + "/t1"}},
+		{"https://issuer.test/a/t1/", []string{oauth + "/a/t1", "/a/t1" + oidc, oidc + "/a/t1"}},
+		{"https://issuer.test:8443/t1", []string{oauth + "/t1", "/t1" + oidc, oidc + "/t1"}},
+	} {
+		as := oauthtest.NewServer(t, func(c *oauthtest.Config) { c.Issuer, c.CacheControl = tc.issuer, "max-age=120" })
+		origin := strings.Join(strings.SplitN(tc.issuer, "/", 4)[:3], "/")
+		for _, path := range tc.paths {
+			t.Run("TA-04/"+tc.issuer+path, func(t *testing.T) {
+				a := get(t, as.HTTPClient(), origin+path)
+				if a.status != http.StatusOK || a.json["issuer"] != tc.issuer {
+					t.Errorf("%d %s", a.status, a.body)
+				}
+				if got := a.header.Get("Cache-Control"); got != "max-age=120" {
+					t.Errorf("Cache-Control %q", got)
+				}
+				keys := get(t, as.HTTPClient(), fmt.Sprint(a.json["jwks_uri"]))
+				if set, ok := keys.json["keys"].([]any); !ok || len(set) != 1 || keys.header.Get("Cache-Control") != "max-age=120" {
+					t.Errorf("key set %d %v %s", keys.status, keys.header, keys.body)
+				}
+			})
+		}
+		t.Run("TA-04/verifies_"+tc.issuer, func(t *testing.T) {
+			wantVerdict(t, newVerifier(t, as.VerifierConfig(api)), as.Token(), nil)
+		})
+	}
+	t.Run("TA-04/no_cache_header", func(t *testing.T) {
+		as := oauthtest.NewServer(t)
+		if got := get(t, as.HTTPClient(), as.Issuer()+"/jwks").header.Values("Cache-Control"); got != nil {
+			t.Errorf("Cache-Control %q", got)
+		}
+	})
+}
+
+func TestOtherRequests(t *testing.T) {
+	as := oauthtest.NewServer(t)
+	post, err := http.NewRequestWithContext(t.Context(), http.MethodPost, as.Issuer()+"/jwks", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if a := do(t, as.HTTPClient(), post); a.status != http.StatusMethodNotAllowed || a.header.Get("Allow") != http.MethodGet {
+		t.Errorf("POST: %d %v", a.status, a.header)
+	}
+	for url, want := range map[string]int{
+		as.Issuer() + "/":              http.StatusNotFound,
+		as.Issuer() + "/jwks/":         http.StatusNotFound,
+		"https://evil.test/jwks":       http.StatusMisdirectedRequest,
+		"https://issuer.test:444/jwks": http.StatusMisdirectedRequest,
+	} {
+		if a := get(t, as.HTTPClient(), url); a.status != want {
+			t.Errorf("%s: status %d, want %d", url, a.status, want)
+		}
+	}
+}
+
+func TestRotate(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		as := oauthtest.NewServer(t)
+		v := newVerifier(t, as.VerifierConfig(api))
+		first := as.Token(oauthtest.ExpiresIn(24 * time.Hour))
+		wantVerdict(t, v, first, nil)
+		time.Sleep(time.Minute) // past the unknown-kid cooldown
+		as.Rotate()
+		second := as.Token(oauthtest.ExpiresIn(24 * time.Hour))
+		wantVerdict(t, v, second, nil)
+		wantVerdict(t, v, first, nil)
+		if got := as.Fetches(); got != 2 {
+			t.Errorf("%d fetches", got)
+		}
+		time.Sleep(time.Minute)
+		as.Rotate() // the first key is withdrawn now
+		wantVerdict(t, v, as.Token(), nil)
+		wantVerdict(t, v, second, nil)
+		wantVerdict(t, v, first, verifier.ErrUnknownKey)
+	})
+}
+
+func TestOutage(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		as := oauthtest.NewServer(t)
+		v := newVerifier(t, as.VerifierConfig(api))
+		as.SetOutage(true)
+		for _, path := range []string{"/jwks", "/.well-known/openid-configuration", "/.well-known/oauth-authorization-server"} {
+			if a := get(t, as.HTTPClient(), as.Issuer()+path); a.status != http.StatusServiceUnavailable {
+				t.Errorf("%s: status %d", path, a.status)
+			}
+		}
+		if a := tokenRequest(t, as, "grant_type=client_credentials"); a.status != http.StatusServiceUnavailable {
+			t.Errorf("token endpoint: status %d", a.status)
+		}
+		if got := as.Fetches(); got != 1 {
+			t.Errorf("%d fetches: a failed one counts, too", got)
+		}
+		if got := verdict(v, as.Token()); got != verifier.ErrKeysUnavailable && got != verifier.ErrMetadata {
+			t.Errorf("verdict %v during the outage", got)
+		}
+		as.SetOutage(false)
+		time.Sleep(5 * time.Minute) // past the back-off
+		wantVerdict(t, v, as.Token(), nil)
+	})
+}
+
+func TestClose(t *testing.T) {
+	as, err := oauthtest.Listen(oauthtest.Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	as.VerifierConfig(api)
+	for range 2 {
+		if err := as.Close(); err != nil {
+			t.Errorf("close: %v", err)
+		}
+	}
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, as.Issuer()+"/jwks", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if resp, err := as.HTTPClient().Do(req); err == nil {
+		resp.Body.Close()
+		t.Error("still serves after Close")
+	}
+}
+
+// Reads go on while keys change and the server closes; for the race detector.
+func TestConcurrentUse(t *testing.T) {
+	as := oauthtest.NewServer(t, func(c *oauthtest.Config) { c.Algorithm = "ES256" })
+	v := newVerifier(t, as.VerifierConfig(api))
+	wantVerdict(t, v, as.Token(), nil)
+	var wg sync.WaitGroup
+	for i := range 4 {
+		wg.Go(func() {
+			for range 20 {
+				verdict(v, as.Token())
+				if i == 0 {
+					as.Rotate()
+					as.SetOutage(false)
+					as.VerifierConfig(api)
+				}
+				as.Fetches()
+			}
+		})
+	}
+	wg.Wait()
+	if err := as.Close(); err != nil {
+		t.Error(err)
+	}
+}
