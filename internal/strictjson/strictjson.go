@@ -27,6 +27,7 @@ var (
 	errDepth     = errors.New("strictjson: nested more than 32 deep")
 	errDuplicate = errors.New("strictjson: duplicate member name")
 	errTrailing  = errors.New("strictjson: data after the JSON object")
+	errNotText   = errors.New("strictjson: not an array of strings")
 )
 
 // ParseObject reads a document that is one JSON object. It copies what it keeps: data
@@ -53,8 +54,11 @@ type parser struct {
 	// members is a stack: those of the outermost object, and above them those of each
 	// object that is still open, kept for the duplicate check.
 	members []Member
-	// elements are those of the outermost array.
-	elements []Value
+	// The outermost array is counted in one pass and collected in another, since a slice
+	// that grows takes several times its memory.
+	count    int
+	elements []Value  // collected if not nil
+	texts    []string // collected instead if not nil
 
 	outer     bool   // lenient is set
 	lenient   string // name of the array whose elements may hold duplicates
@@ -216,8 +220,8 @@ func (p *parser) array(depth int) error {
 		if err != nil {
 			return err
 		}
-		if depth == 1 {
-			p.elements = append(p.elements, v)
+		if depth == 1 && !p.collect(v) {
+			return errNotText
 		}
 		switch p.peek() {
 		case ',':
@@ -229,4 +233,19 @@ func (p *parser) array(depth int) error {
 			return errSyntax
 		}
 	}
+}
+
+// collect takes an element of the outermost array. It is false for one that is not
+// wanted.
+func (p *parser) collect(v Value) bool {
+	p.count++
+	if p.texts != nil {
+		text, ok := v.Text()
+		p.texts = append(p.texts, text)
+		return ok
+	}
+	if p.elements != nil {
+		p.elements = append(p.elements, v)
+	}
+	return true
 }

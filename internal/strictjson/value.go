@@ -4,7 +4,6 @@ package strictjson
 
 import (
 	"slices"
-	"strings"
 )
 
 // Kind is the JSON type of a [Value].
@@ -79,30 +78,40 @@ func (v Value) Bool() (b, ok bool) { return v.raw == "true", v.kind == KindBool 
 // Texts is the decoded value of an array that holds strings only; false for anything
 // else. An empty array is empty and true.
 func (v Value) Texts() ([]string, bool) {
-	elements, ok := v.Elements()
+	n, ok := v.count()
 	if !ok {
 		return nil, false
 	}
-	texts := make([]string, len(elements))
-	for i := range elements {
-		if texts[i], ok = elements[i].Text(); !ok {
-			return nil, false
-		}
+	p := v.again()
+	p.texts = make([]string, 0, n)
+	if p.array(1) != nil {
+		return nil, false
 	}
-	return texts, true
+	return p.texts, true
 }
 
 // Elements are the elements of an array; false for any other kind.
 func (v Value) Elements() ([]Value, bool) {
-	if v.kind != KindArray {
+	n, ok := v.count()
+	if !ok {
 		return nil, false
 	}
 	p := v.again()
-	p.elements = make([]Value, 0, min(strings.Count(v.raw, ",")+1, len(v.raw)/2)) // an element takes two bytes
+	p.elements = make([]Value, 0, n)
 	if p.array(1) != nil {
 		return nil, false
 	}
 	return p.elements, true
+}
+
+// count is the number of elements of an array; false for any other kind.
+func (v Value) count() (int, bool) {
+	if v.kind != KindArray {
+		return 0, false
+	}
+	p := v.again()
+	err := p.array(1)
+	return p.count, err == nil
 }
 
 // Object is the value as an object. It is false for any other kind, and for an object
