@@ -67,15 +67,8 @@ func checkEC(pub *ecdsa.PublicKey) (checked *ecdsa.PublicKey, err error) {
 	if err != nil {
 		return nil, errors.New("EC point is not on its curve")
 	}
-	return parsePoint(pub.Curve, point)
-}
-
-func parsePoint(curve elliptic.Curve, point []byte) (*ecdsa.PublicKey, error) {
-	pub, err := ecdsa.ParseUncompressedPublicKey(curve, point)
-	if err != nil {
-		return nil, errors.New("EC point is not on its curve")
-	}
-	return pub, nil
+	// Parsed anew, the key shares no number with the caller.
+	return ecdsa.ParseUncompressedPublicKey(pub.Curve, point)
 }
 
 // curveOf returns the curve that crv names (RFC 7518 §6.2.1.1), or nil.

@@ -25,8 +25,8 @@ func contain(err *error) {
 	}
 }
 
-// build makes a public key of members that were checked before. No other member
-// of the JWK, and none that is private, reaches the library.
+// build makes a public key of members that were read strictly. No other member of
+// the JWK, and none that is private, reaches the library.
 func build(m members) (pub crypto.PublicKey, err error) {
 	defer contain(&err)
 	data, err := json.Marshal(m)

@@ -21,8 +21,8 @@ func NewSecret(kid string, alg string, secret []byte) (*Key, error) {
 	if !ok || a.family != mac {
 		return nil, errors.New("the algorithm of a secret is HS256, HS384 or HS512")
 	}
-	if min := a.hash.Size(); len(secret) < min {
-		return nil, fmt.Errorf("the secret has %d bytes; %s needs at least %d", len(secret), alg, min)
+	if need := a.hash.Size(); len(secret) < need {
+		return nil, fmt.Errorf("the secret has %d bytes; %s needs at least %d", len(secret), alg, need)
 	}
 	if what := keyFile(secret); what != "" {
 		return nil, fmt.Errorf("the secret is %s; use random bytes", what)

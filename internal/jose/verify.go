@@ -30,7 +30,7 @@ func (k *Key) Verify(alg string, input string, sig []byte) bool {
 	case *ecdsa.PublicKey:
 		return verifyEC(a, pub, input, sig)
 	case ed25519.PublicKey:
-		return len(sig) == ed25519.SignatureSize && ed25519.Verify(pub, []byte(input), sig)
+		return ed25519.Verify(pub, []byte(input), sig)
 	}
 	return hmac.Equal(authenticate(a, k.secret, input), sig)
 }
