@@ -3,6 +3,7 @@
 package verifier
 
 import (
+	"bytes"
 	"time"
 
 	"github.com/bearerguard/bearerguard/internal/compact"
@@ -20,7 +21,9 @@ func (is *issuer) readClaims(u *unverified) (*Token, error) {
 	if err := is.checkMarks(u.claims); err != nil {
 		return nil, err
 	}
-	t := &Token{Issuer: is.name, payload: u.payload, implies: is.implies}
+	// A copy, because u.payload shares its memory with the signature: what is kept
+	// of a token must not be enough to make it again (RFC 9700 §4.9.3).
+	t := &Token{Issuer: is.name, payload: bytes.Clone(u.payload), implies: is.implies}
 	for _, step := range []func(*Token, strictjson.Object) error{
 		is.readAudience,
 		is.readTimes,
@@ -52,7 +55,7 @@ func (is *issuer) checkMarks(obj strictjson.Object) error {
 				continue
 			}
 		case "typ":
-			if isText && !otherKinds[asciiLower(text)] {
+			if !isText || !otherKinds[asciiLower(text)] {
 				continue
 			}
 		}
@@ -269,6 +272,9 @@ func readUser(t *Token, obj strictjson.Object) {
 // §4.1.2 and RFC 9068 §2.2.3.1 have them.
 func names(obj strictjson.Object, claim string) []string {
 	val, _ := obj.Get(claim)
+	if list, ok := val.Texts(); ok {
+		return list
+	}
 	elements, ok := val.Elements()
 	if !ok {
 		return nil
@@ -278,8 +284,8 @@ func names(obj strictjson.Object, claim string) []string {
 		if member, isObject := el.Object(); isObject {
 			el, _ = member.Get("value")
 		}
-		text, ok := el.Text()
-		if !ok {
+		text, isText := el.Text()
+		if !isText {
 			return nil
 		}
 		list = append(list, text)

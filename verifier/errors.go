@@ -126,7 +126,10 @@ type Error struct {
 // Error returns the class and the cause. It is safe to log: no part of a token
 // is in it, unless an application's own rule or hook put it into its error.
 func (e *Error) Error() string {
-	if e.Cause == nil {
+	switch {
+	case e == nil || e.Class == nil:
+		return "error without a class" // an application's mistake, which must not panic here
+	case e.Cause == nil:
 		return e.Class.Error()
 	}
 	return e.Class.Error() + ": " + e.Cause.Error()
@@ -134,7 +137,10 @@ func (e *Error) Error() string {
 
 // Unwrap gives errors.Is and errors.As the class and the cause.
 func (e *Error) Unwrap() []error {
-	if e.Cause == nil {
+	switch {
+	case e == nil || e.Class == nil:
+		return nil
+	case e.Cause == nil:
 		return []error{e.Class}
 	}
 	return []error{e.Class, e.Cause}
@@ -187,6 +193,21 @@ func classify(err, fallback error) *Error {
 
 func isContextError(err error) bool {
 	return errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded)
+}
+
+// guarded calls foreign code, and makes an error of its panic: whoever recovers
+// panics further up, a request during which something panicked is denied. done
+// tells a panic with nil, which recover hides under GODEBUG=panicnil=1.
+func guarded(where string, call func() error) (err error) {
+	done := false
+	defer func() {
+		if p := recover(); !done {
+			err = &Error{Class: ErrInternal, Cause: panicError(where, p)}
+		}
+	}()
+	err = call()
+	done = true
+	return err
 }
 
 // panicError describes a recovered panic without its value, which may hold a

@@ -27,7 +27,8 @@ const (
 	EventPrivateKey EventKind = "private_key_published"
 	// EventStaleKeys: keys past their freshness are in use, since the refresh failed.
 	EventStaleKeys EventKind = "stale_keys"
-	// EventWarning: a constructor accepts a setting that deserves a second look.
+	// EventWarning: something is accepted that deserves a second look: a setting, or a
+	// jwks_uri that changed.
 	EventWarning EventKind = "warning"
 )
 

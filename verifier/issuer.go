@@ -65,7 +65,14 @@ func (is *issuer) checkHeader(h header) error {
 
 // checkTimes is run at first sight and again on every use of a cached token.
 func (is *issuer) checkTimes(t *Token) error {
-	now := is.now()
+	var now time.Time
+	err := guarded("Config.Now", func() error {
+		now = is.now()
+		return nil
+	})
+	if err != nil {
+		return err
+	}
 	if !now.Before(t.ExpiresAt.Add(is.leeway)) {
 		return fail(ErrExpired, "exp has passed")
 	}

@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/bearerguard/bearerguard/internal/jose"
 	"github.com/bearerguard/bearerguard/internal/strictjson"
@@ -60,7 +61,8 @@ func (s *KeySet) Len() int {
 
 // Local returns a set of the same keys for a source whose keys the application
 // configured itself: there a key without kid is a candidate whatever kid a token
-// names. In a fetched set it never is (RFC 7515 §4.1.4).
+// names. In a fetched set it never is (RFC 7515 §4.1.4). Call it once per set: each
+// call makes a new version.
 func (s *KeySet) Local() *KeySet {
 	if s == nil {
 		return nil
@@ -100,9 +102,19 @@ func ParseKeySet(jwks []byte) (set *KeySet, skipped []error, err error) {
 		if key.Private {
 			skipped = append(skipped, fmt.Errorf("key %d: %w", i, ErrPrivateKey))
 		}
+		if !verifies(key) {
+			skipped = append(skipped, fmt.Errorf("key %d cannot be used: its use, key_ops or alg is not for verifying signatures", i))
+			continue
+		}
 		set.keys = append(set.keys, key)
 	}
 	return set, skipped, nil
+}
+
+// verifies tells whether key can serve any algorithm at all. One that cannot does
+// not count: a set of encryption keys alone must not replace one that verifies.
+func verifies(key *jose.Key) bool {
+	return slices.ContainsFunc(jose.DefaultAlgorithms(), key.Fits)
 }
 
 // fits tells whether a key of s can serve one of the algorithms.

@@ -129,7 +129,7 @@ func checkIssuerName(f *faults, cfg Config) {
 		return
 	}
 	u, err := url.Parse(cfg.Issuer)
-	if err != nil || u.Scheme != "https" || u.Host == "" || u.User != nil || strings.ContainsAny(cfg.Issuer, "?#") {
+	if err != nil || u.Scheme != "https" || u.Hostname() == "" || u.User != nil || strings.ContainsAny(cfg.Issuer, "?#") {
 		f.add("Issuer is not an https URL without userinfo, query and fragment: correct it, or set Profile to ProfileJWT for an issuer older than RFC 9068")
 	}
 }
@@ -226,8 +226,11 @@ func checkProfile(f *faults, cfg Config) {
 		f.add("Profile has no such value: use verifier.RFC9068 or verifier.ProfileJWT")
 	}
 	for _, typ := range cfg.TokenTypes {
-		if foreignTypes[mediaType(typ)] {
+		switch kind := mediaType(typ); {
+		case foreignTypes[kind]:
 			f.add("TokenTypes holds %q, which marks another kind of token: remove it", typ)
+		case kind == "" && typ != "", strings.ContainsAny(kind, " \t\r\n;,"):
+			f.add("TokenTypes holds %q, which is not one media type without parameters: correct it, or use \"\" for no typ", typ)
 		}
 	}
 	for _, name := range cfg.OptionalClaims {

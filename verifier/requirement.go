@@ -26,15 +26,7 @@ type Challenge struct {
 // of the arguments. Its Challenge names the scopes of all rules given. Require
 // returns [ErrNoCredentials] for a nil Token, [ErrConfig] for a nil rule.
 func (t *Token) Require(reqs ...Requirement) error {
-	if t == nil {
-		return fail(ErrNoCredentials, "no token")
-	}
-	var worst *Error
-	for _, req := range reqs {
-		if e := ask(req, t); e != nil && (worst == nil || rank(e.Class) < rank(worst.Class)) {
-			worst = e
-		}
-	}
+	worst := t.firstFailure(reqs)
 	if worst == nil {
 		return nil
 	}
@@ -43,22 +35,29 @@ func (t *Token) Require(reqs ...Requirement) error {
 		return err
 	}
 	refusal := *worst
-	refusal.Challenge = challenge
+	refusal.Challenge.Scope = unique(append(challenge.Scope, worst.Challenge.Scope...))
 	return &refusal
+}
+
+func (t *Token) firstFailure(reqs []Requirement) (worst *Error) {
+	if t == nil {
+		return fail(ErrNoCredentials, "no token")
+	}
+	for _, req := range reqs {
+		if e := ask(req, t); e != nil && (worst == nil || rank(e.Class) < rank(worst.Class)) {
+			worst = e
+		}
+	}
+	return worst
 }
 
 // ask calls one rule. Its panic denies; its unclassified error is the
 // application's no, except that a context error says nothing about the token.
-func ask(req Requirement, t *Token) (e *Error) {
+func ask(req Requirement, t *Token) *Error {
 	if isNil(req) {
 		return fail(ErrConfig, "a Requirement is nil: leave it out")
 	}
-	defer func() {
-		if p := recover(); p != nil {
-			e = &Error{Class: ErrInternal, Cause: panicError("a Requirement", p)}
-		}
-	}()
-	err := req.Check(t)
+	err := guarded("a Requirement", func() error { return req.Check(t) })
 	switch {
 	case err == nil:
 		return nil
@@ -78,18 +77,18 @@ func rank(class error) int {
 }
 
 // challengeOf collects what the rules ask for, in order and without duplicates.
-func challengeOf(reqs []Requirement) (c Challenge, err error) {
-	defer func() {
-		if p := recover(); p != nil {
-			c, err = Challenge{}, &Error{Class: ErrInternal, Cause: panicError("Challenge", p)}
-		}
-	}()
+func challengeOf(reqs []Requirement) (Challenge, error) {
+	var c Challenge
 	for _, req := range reqs {
 		asked, ok := req.(Challenger)
-		if !ok {
+		if !ok || isNil(req) {
 			continue
 		}
-		one, err := asked.Challenge()
+		var one Challenge
+		err := guarded("Challenge", func() (err error) {
+			one, err = asked.Challenge()
+			return err
+		})
 		if err != nil {
 			return Challenge{}, classify(err, ErrConfig)
 		}

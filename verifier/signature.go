@@ -45,12 +45,10 @@ func (is *issuer) verifySignature(ctx context.Context, u *unverified) (*KeySet, 
 // currentKeys asks the source, and never lets a failure of the source look like
 // a fault of the token.
 func (is *issuer) currentKeys(ctx context.Context, miss *Miss) (set *KeySet, err error) {
-	defer func() {
-		if p := recover(); p != nil {
-			set, err = nil, &Error{Class: ErrInternal, Cause: panicError("Config.Keys", p)}
-		}
-	}()
-	set, err = is.keys.Keys(ctx, miss)
+	err = guarded("Config.Keys", func() (err error) {
+		set, err = is.keys.Keys(ctx, miss)
+		return err
+	})
 	if err != nil {
 		return nil, classifySource(err)
 	}
@@ -70,7 +68,7 @@ func classifySource(err error) error {
 	case ErrKeysUnavailable, ErrMetadata, ErrConfig, ErrInternal:
 		return e
 	}
-	return fail(ErrInternal, "Config.Keys returned an error of a class that is not about keys: %w", err)
+	return fail(ErrInternal, "Config.Keys returned an error of a class that is not about keys: %v", err)
 }
 
 // verify tries the candidates for u and returns the key that signed it.

@@ -106,11 +106,11 @@ func (t *Token) bind(ctx context.Context, confirm func(context.Context, *Token) 
 		}
 		return nil
 	}
-	view := *t
-	if err := confirm(ctx, &view); err != nil {
+	view := t.clone() // deep, so that confirm can reach nothing of t
+	if err := guarded("confirm", func() error { return confirm(ctx, view) }); err != nil {
 		return classify(err, ErrInternal)
 	}
-	if t.bound && view.Binding == (Binding{}) {
+	if t.bound && view.Binding.Kind == "" {
 		return fail(ErrBinding, "the token is bound, and its binding was not verified")
 	}
 	t.Binding = view.Binding
@@ -123,6 +123,9 @@ func (t *Token) bind(ctx context.Context, confirm func(context.Context, *Token) 
 // does not fit dst, the Token was not made by a Verifier, or one object of the
 // claims has two names that differ by case only, from both of which encoding/json
 // would fill one field. No error holds a claim's value.
+//
+// Like encoding/json, Decode fills a struct field plan also from a claim PLAN; where
+// that matters, decode into a map. The fields of Token are read by exact name.
 func (t *Token) Decode(dst any) error {
 	if t == nil || t.payload == nil {
 		return fail(ErrInvalidClaim, "no verified claims: this Token was not made by a Verifier")

@@ -22,7 +22,7 @@ type Verifier struct {
 
 // New makes a verifier for the issuer that cfg describes. It does no I/O. The
 // error is of class [ErrConfig] and lists every fault, each naming the field and
-// the remedy.
+// the remedy; it is of class [ErrInternal] if cfg.OnEvent panics at a warning.
 func New(cfg Config) (*Verifier, error) {
 	is, err := newIssuer(cfg)
 	if err != nil {
@@ -68,15 +68,23 @@ func (v *Verifier) VerifyBound(ctx context.Context, raw string, confirm func(con
 	return tok, nil
 }
 
-// decide runs the checks. A panic anywhere below, be it in a hook, a rule or a
-// key source, denies: the request must not depend on who recovers it.
-func (v *Verifier) decide(ctx context.Context, raw string, confirm func(context.Context, *Token) error, reqs []Requirement) (tok *Token, is *issuer, err error) {
-	defer func() {
-		if p := recover(); p != nil {
-			tok, err = nil, &Error{Class: ErrInternal, Cause: panicError("a hook of the verifier", p)}
-		}
-	}()
-	tok, is, err = v.authenticate(ctx, raw)
+// decide runs the checks. Each hook has its own guard, so that its panic is told
+// to the issuer concerned; this one denies whatever else might panic.
+func (v *Verifier) decide(ctx context.Context, raw string, confirm func(context.Context, *Token) error, reqs []Requirement) (*Token, *issuer, error) {
+	var tok *Token
+	is := v.only
+	err := guarded("the verifier", func() (err error) {
+		tok, is, err = v.check(ctx, raw, confirm, reqs)
+		return err
+	})
+	if err != nil {
+		return nil, is, err
+	}
+	return tok, is, nil
+}
+
+func (v *Verifier) check(ctx context.Context, raw string, confirm func(context.Context, *Token) error, reqs []Requirement) (*Token, *issuer, error) {
+	tok, is, err := v.authenticate(ctx, raw)
 	if err != nil {
 		return nil, is, err
 	}
@@ -195,15 +203,12 @@ func causeOf(err error) error {
 	return err
 }
 
-func emit(hook func(Event), ev Event) (err error) {
+func emit(hook func(Event), ev Event) error {
 	if hook == nil {
 		return nil
 	}
-	defer func() {
-		if p := recover(); p != nil {
-			err = &Error{Class: ErrInternal, Cause: panicError("OnEvent", p)}
-		}
-	}()
-	hook(ev)
-	return nil
+	return guarded("OnEvent", func() error {
+		hook(ev)
+		return nil
+	})
 }
