@@ -55,8 +55,10 @@ func Inspect(base *http.Client) string {
 		transport = http.DefaultTransport
 	}
 	t, ok := transport.(*http.Transport)
+	//lint:ignore SA1019 a deprecated field counts as well
+	unknown := !ok || t == nil || t.DialTLSContext != nil || t.DialTLS != nil
 	switch {
-	case !ok || t == nil || t.DialTLSContext != nil || t.DialTLS != nil: //nolint:staticcheck // the old field counts, too
+	case unknown:
 		return "TLS settings of the transport are unknown"
 	case t.TLSClientConfig == nil:
 		return ""

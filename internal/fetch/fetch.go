@@ -136,9 +136,6 @@ func readBody(r Request, answer *http.Response) ([]byte, error) {
 	if answer.StatusCode != http.StatusOK {
 		return nil, fmt.Errorf("status %d", answer.StatusCode)
 	}
-	if answer.ContentLength > int64(r.Limit) {
-		return nil, ErrTooLarge
-	}
 	body, err := io.ReadAll(io.LimitReader(answer.Body, int64(r.Limit)+1))
 	if err != nil {
 		return nil, err
