@@ -1,0 +1,367 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package conformance_test
+
+import (
+	"compress/gzip"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/gin-gonic/gin"
+	"github.com/labstack/echo/v4"
+
+	"github.com/bearerguard/bearerguard/adapters/echov4"
+	"github.com/bearerguard/bearerguard/adapters/ginv1"
+	"github.com/bearerguard/bearerguard/adapters/nethttp"
+	"github.com/bearerguard/bearerguard/middleware"
+	"github.com/bearerguard/bearerguard/oauthtest"
+	"github.com/bearerguard/bearerguard/scopes"
+)
+
+// status returns the status code of an answer.
+func status(t testing.TB, answer string) int {
+	t.Helper()
+	var code int
+	if _, err := fmt.Sscanf(answer, "HTTP/1.1 %d", &code); err != nil {
+		t.Errorf("no status line in %q", answer)
+	}
+	return code
+}
+
+// simpleApp is one issuer, one guard and a counting handler.
+type simpleApp struct {
+	app
+	g    *middleware.Guard
+	good string // an Authorization line
+}
+
+func newSimpleApp(t testing.TB) *simpleApp {
+	a := &simpleApp{app: app{as: oauthtest.NewServer(t)}}
+	a.g = newGuard(t, middleware.Config{Verifier: newVerifier(t, a.as.VerifierConfig(api))})
+	a.good = "Authorization: Bearer " + a.as.Token()
+	return a
+}
+
+// groups builds, for each framework, everything below /api behind one guard, with
+// GET /api/orders and GET /api/items/{id} registered there, and GET /alone outside.
+func (a *simpleApp) groups() map[string]http.Handler {
+	inner := http.NewServeMux()
+	inner.HandleFunc("GET /api/orders", a.protected)
+	inner.HandleFunc("GET /api/items/{id}", a.protected)
+	mux := http.NewServeMux()
+	mux.Handle("/api/", nethttp.Require(a.g)(inner))
+	mux.Handle("GET /alone", nethttp.Require(a.g)(http.HandlerFunc(a.protected)))
+
+	e := echo.New()
+	handle := func(c echo.Context) error { a.protected(c.Response(), c.Request()); return nil }
+	eg := e.Group("/api", echov4.Require(a.g))
+	eg.GET("/orders", handle)
+	eg.GET("/items/:id", handle)
+	e.GET("/alone", handle, echov4.Require(a.g))
+
+	r := gin.New()
+	gg := r.Group("/api", ginv1.Require(a.g))
+	gg.GET("/orders", func(c *gin.Context) { a.protected(c.Writer, c.Request) })
+	gg.GET("/items/:id", func(c *gin.Context) { a.protected(c.Writer, c.Request) })
+	r.GET("/alone", ginv1.Require(a.g), func(c *gin.Context) { a.protected(c.Writer, c.Request) })
+	return map[string]http.Handler{"net_http": mux, "echo": e, "gin": r}
+}
+
+func TestGroups(t *testing.T) {
+	a := newSimpleApp(t)
+	servers := map[string]*server{}
+	for name, h := range a.groups() {
+		servers[name] = serve(t, h)
+	}
+	for _, tc := range []struct {
+		name   string
+		method string
+		target string
+		lines  []string
+		want   map[string]int
+		ran    int64
+	}{
+		{"BT-01/registered", "GET", "/api/orders", []string{a.good}, map[string]int{"net_http": 200, "echo": 200, "gin": 200}, 1},
+		{"HT-01/HEAD_not_registered_in_a_group", "HEAD", "/api/orders", []string{a.good}, map[string]int{"net_http": 200, "echo": 404, "gin": 404}, -1},
+		{"HT-01/HEAD_not_registered", "HEAD", "/alone", []string{a.good}, map[string]int{"net_http": 200, "echo": 405, "gin": 404}, -1},
+		{"HT-01/HEAD_not_registered_no_token", "HEAD", "/alone", nil, map[string]int{"net_http": 401, "echo": 405, "gin": 404}, 0},
+		{"BT-07/registered_no_token", "GET", "/api/orders", nil, map[string]int{"net_http": 401, "echo": 401, "gin": 401}, 0},
+		{"K4/K5_unknown_path", "GET", "/api/unknown", nil, map[string]int{"net_http": 401, "echo": 401, "gin": 404}, 0},
+		{"HT-03/K5_OPTIONS_not_registered", "OPTIONS", "/api/orders", nil, map[string]int{"net_http": 401, "echo": 401, "gin": 404}, 0},
+		{"K4/other_method", "DELETE", "/api/orders", nil, map[string]int{"net_http": 401, "echo": 401, "gin": 404}, 0},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			for name, s := range servers {
+				a.ran.Store(0)
+				got := s.send(tc.method, tc.target, tc.lines...)
+				if code := status(t, got); code != tc.want[name] {
+					t.Errorf("%s: %d, want %d\n%s", name, code, tc.want[name], got)
+				}
+				if n := a.ran.Load(); tc.ran >= 0 && n != tc.ran || tc.ran < 0 && (n == 1) != (tc.want[name] == 200) {
+					t.Errorf("%s: the handler ran %d times", name, n)
+				}
+			}
+		})
+	}
+}
+
+// TestPathVariants: whatever a router makes of a path, the content does not come
+// out without a token (K8), and no redirect leads elsewhere (K9).
+func TestPathVariants(t *testing.T) {
+	a := newSimpleApp(t)
+	variants := []string{
+		"//api/orders", "/./api/orders", "/x/../api/orders", "/api/orders/", "/API/ORDERS", "/%61pi/orders",
+		"/api%2forders", "/api/orders;a=b", "/api/orders%00", "/api/orders.json", "/api%252forders", "/api%5corders",
+		"/%c0%afapi/orders", "/api/orders%20", "/api/orders%23", "/api/items/..%2forders", "/health/../api/orders",
+		"/api/orders?x=/health", "/foo/api%23/orders", "/\uff0fapi/orders", `\api\orders`, "http://api.test/api/orders",
+	}
+	for name, h := range a.groups() {
+		s := serve(t, h)
+		t.Run("K8/"+name, func(t *testing.T) {
+			for _, target := range variants {
+				got := s.send("GET", target, "X-Original-URL: /health")
+				if code := status(t, got); code < 300 || a.ran.Load() != 0 {
+					t.Errorf("%s: %d, the handler ran %d times", target, code, a.ran.Load())
+				}
+				if _, location, ok := strings.Cut(got, "\nLocation: "); ok && (strings.HasPrefix(location, "//") || strings.Contains(location, "evil")) {
+					t.Errorf("%s: Location %s", target, location)
+				}
+			}
+		})
+		t.Run("K11/K12_strange_methods_"+name, func(t *testing.T) {
+			for _, target := range [][2]string{{"FOO", "/api/orders"}, {"get", "/api/orders"}, {"CONNECT", "api.test:80"}, {"OPTIONS", "*"}} {
+				if s.send(target[0], target[1]); a.ran.Load() != 0 {
+					t.Errorf("%s %s: the handler ran", target[0], target[1])
+				}
+			}
+		})
+	}
+}
+
+// TestWire holds requests that only a raw connection can make.
+func TestWire(t *testing.T) {
+	a := newSimpleApp(t)
+	routes := []route{{"/orders", []guard{behind(a.g)}, a.protected}}
+	const head = "POST /orders HTTP/1.1\r\nHost: api.test\r\n"
+	for _, f := range frameworks {
+		s := serve(t, f.build(routes))
+		for _, tc := range []struct {
+			name    string
+			request string
+			want    int // of the first answer
+		}{
+			{"BT-18/A17_token_in_a_trailer", head + "Connection: close\r\nTransfer-Encoding: chunked\r\nTrailer: Authorization\r\n\r\n1\r\nx\r\n0\r\n" + a.good + "\r\n\r\n", 401},
+			{"A20/NUL", head + "Connection: close\r\nAuthorization: Bearer a\x00b\r\n\r\n", 400},
+			{"A20/bare_CR", head + "Connection: close\r\nAuthorization: Bearer a\rb\r\n\r\n", 400},
+			{"A20/blank_before_colon", head + "Connection: close\r\n" + strings.Replace(a.good, ":", " :", 1) + "\r\n\r\n", 400},
+			{"A38/over_a_megabyte", head + "Connection: close\r\nAuthorization: Bearer " + strings.Repeat("a", 2<<20) + "\r\n\r\n", 431},
+			{"A48/smuggled_request", head + "Content-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\nGET /orders HTTP/1.1\r\nHost: api.test\r\nConnection: close\r\n\r\n", 401},
+			{"BT-20/second_request_on_the_connection", head + "Content-Length: 0\r\n" + a.good + "\r\n\r\nGET /orders HTTP/1.1\r\nHost: api.test\r\nConnection: close\r\n\r\n", 200},
+		} {
+			t.Run(tc.name+"/"+f.name, func(t *testing.T) {
+				a.ran.Store(0)
+				got := s.raw(tc.request)
+				if code := status(t, got); code != tc.want {
+					t.Errorf("%d, want %d", code, tc.want)
+				}
+				passed := int64(strings.Count(got, "HTTP/1.1 200"))
+				if a.ran.Load() != passed || tc.want != 200 && passed != 0 || tc.want == 200 && (passed != 1 || !strings.Contains(got, "HTTP/1.1 401")) {
+					t.Errorf("the handler ran %d times:\n%s", a.ran.Load(), got)
+				}
+			})
+		}
+	}
+}
+
+// TestOuterLayers: layers further out, in any order, leave a refusal as it is.
+func TestOuterLayers(t *testing.T) {
+	a := newApp(t)
+	recovering := func(h http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			defer func() { recover() }()
+			h.ServeHTTP(w, r)
+		})
+	}
+	timing := func(h http.Handler) http.Handler { return http.TimeoutHandler(h, time.Hour, "") }
+	zipping := func(h http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			z := &zipped{ResponseWriter: w}
+			h.ServeHTTP(z, r)
+			z.close()
+		})
+	}
+	type layer = func(http.Handler) http.Handler
+	for name, layers := range map[string][]layer{
+		"recover":              {recovering},
+		"timeout":              {timing},
+		"gzip":                 {zipping},
+		"recover_timeout_gzip": {recovering, timing, zipping},
+		"gzip_timeout_recover": {zipping, timing, recovering},
+	} {
+		t.Run("GO-07/K33_"+name, func(t *testing.T) {
+			for _, f := range frameworks {
+				h := f.build(a.routes)
+				for _, l := range layers {
+					h = l(h)
+				}
+				s := serve(t, h)
+				for path, golden := range map[string]string{"/orders": "W-01", "/problem": "HT-09-no-code", "/zero": "ER-23"} {
+					if got := s.send("GET", path); got != want(t, golden) {
+						t.Errorf("%s %s\ngot\n%s\nwant\n%s", f.name, path, got, want(t, golden))
+					}
+				}
+			}
+		})
+	}
+}
+
+// zipped compresses what a client would accept compressed; ours accepts nothing,
+// so it only stands in the way.
+type zipped struct {
+	http.ResponseWriter
+	gz *gzip.Writer
+}
+
+func (z *zipped) Write(p []byte) (int, error) {
+	if z.Header().Get("Content-Encoding") != "gzip" {
+		return z.ResponseWriter.Write(p)
+	}
+	if z.gz == nil {
+		z.gz = gzip.NewWriter(z.ResponseWriter)
+	}
+	return z.gz.Write(p)
+}
+
+func (z *zipped) close() {
+	if z.gz != nil {
+		z.gz.Close()
+	}
+}
+
+// TestParallel: frameworks reuse their contexts; principals must not travel with
+// them (K23, K24).
+func TestParallel(t *testing.T) {
+	a := newSimpleApp(t)
+	token := func(i int) string { return a.as.Token(oauthtest.Subject(fmt.Sprintf("user-%d", i))) }
+	for _, f := range frameworks {
+		s := serve(t, f.build([]route{{"/orders", []guard{{g: a.g, optional: true}}, a.protected}}))
+		t.Run("GO-03/K24_"+f.name, func(t *testing.T) {
+			var wg sync.WaitGroup
+			for i := range 40 {
+				lines, body := []string{"Authorization: Bearer " + token(i)}, fmt.Sprintf("user-%d", i)
+				if i%4 == 0 {
+					lines, body = nil, "anonymous"
+				}
+				wg.Go(func() {
+					if got := s.send("GET", "/orders", lines...); got != want(t, "200 "+body) {
+						t.Errorf("request %d: %s", i, got)
+					}
+				})
+			}
+			wg.Wait()
+		})
+	}
+}
+
+// TestHandlers looks at what a protected handler gets and does.
+func TestHandlers(t *testing.T) {
+	a := newSimpleApp(t)
+	stream := func(w http.ResponseWriter, _ *http.Request) {
+		for i := range 2 {
+			fmt.Fprintf(w, "data: %d\n", i)
+			if err := http.NewResponseController(w).Flush(); err != nil {
+				t.Error(err)
+			}
+		}
+	}
+	upgrade := func(w http.ResponseWriter, _ *http.Request) {
+		conn, _, err := http.NewResponseController(w).Hijack()
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		defer conn.Close()
+		io.WriteString(conn, "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: echo\r\n\r\nhello")
+	}
+	panicking := func(http.ResponseWriter, *http.Request) { panic("handler") }
+	routes := []route{
+		{"/stream", []guard{behind(a.g), behind(a.g)}, stream},
+		{"/upgrade", []guard{behind(a.g)}, upgrade},
+		{"/panic", []guard{behind(a.g)}, panicking},
+	}
+	for _, f := range frameworks {
+		s := serve(t, f.build(routes))
+		t.Run("GO-16/flush_"+f.name, func(t *testing.T) {
+			got := s.send("GET", "/stream", a.good)
+			if !strings.Contains(got, "Transfer-Encoding: chunked") || !strings.Contains(got, "data: 0") || !strings.Contains(got, "data: 1") {
+				t.Errorf("got\n%s", got)
+			}
+		})
+		t.Run("GO-16/hijack_"+f.name, func(t *testing.T) {
+			got := s.raw("GET /upgrade HTTP/1.1\r\nHost: api.test\r\nConnection: Upgrade\r\nUpgrade: echo\r\n" + a.good + "\r\n\r\n")
+			if !strings.HasPrefix(got, "HTTP/1.1 101") || !strings.HasSuffix(got, "hello") {
+				t.Errorf("got\n%s", got)
+			}
+		})
+		t.Run("HT-13/K28_upgrade_without_token_"+f.name, func(t *testing.T) {
+			got := s.send("GET", "/upgrade", "Upgrade: echo")
+			if status(t, got) != 401 || strings.Contains(got, "101") {
+				t.Errorf("got\n%s", got)
+			}
+		})
+		t.Run("SE-02/K26_panic_of_the_handler_"+f.name, func(t *testing.T) {
+			if got := s.raw("GET /panic HTTP/1.1\r\nHost: api.test\r\n" + a.good + "\r\n\r\n"); got != "" {
+				t.Errorf("got %q", got)
+			}
+			text := s.log.String()
+			if !strings.Contains(text, "panic serving") || strings.Contains(text, strings.TrimPrefix(a.good, "Authorization: Bearer ")[:20]) {
+				t.Errorf("log: %s", text)
+			}
+		})
+	}
+}
+
+// TestFrameworkStores: the token is in the request context and nowhere else.
+func TestFrameworkStores(t *testing.T) {
+	a := newSimpleApp(t)
+	t.Run("GO-08/echo", func(t *testing.T) {
+		e := echo.New()
+		e.GET("/orders", func(c echo.Context) error {
+			for _, key := range []string{"user", "token", "claims", "principal", "jwt"} {
+				if c.Get(key) != nil {
+					t.Errorf("%q is set in Echo's store", key)
+				}
+			}
+			a.protected(c.Response(), c.Request())
+			return nil
+		}, echov4.Require(a.g))
+		if got := serve(t, e).send("GET", "/orders", a.good); got != want(t, "200 user-1") {
+			t.Errorf("got\n%s", got)
+		}
+	})
+	t.Run("GO-09/gin", func(t *testing.T) {
+		r := gin.New()
+		r.GET("/orders", ginv1.Require(a.g), func(c *gin.Context) {
+			if len(c.Keys) > 0 {
+				t.Errorf("Gin's keys: %v", c.Keys)
+			}
+			a.protected(c.Writer, c.Request)
+		})
+		if got := serve(t, r).send("GET", "/orders", a.good); got != want(t, "200 user-1") {
+			t.Errorf("got\n%s", got)
+		}
+	})
+	t.Run("GO-09/gin_later_handlers_do_not_run", func(t *testing.T) {
+		r := gin.New()
+		later := func(*gin.Context) { t.Error("a later handler ran") }
+		r.GET("/orders", ginv1.Require(a.g, scopes.All("x")), later, later)
+		if got := serve(t, r).send("GET", "/orders", a.good); status(t, got) != 403 {
+			t.Errorf("got\n%s", got)
+		}
+	})
+}
