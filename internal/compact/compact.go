@@ -13,12 +13,12 @@ import (
 
 // ErrFiveSegments says that the text has the five segments of a JWE (RFC 7516 §7.1).
 // Nothing else about it was checked.
-var ErrFiveSegments = errors.New("compact: five segments, as in an encrypted token")
+var ErrFiveSegments = errors.New("five segments, as in an encrypted token")
 
 var (
-	errSegments = errors.New("compact: not three segments")
-	errEmpty    = errors.New("compact: empty segment")
-	errBase64   = errors.New("compact: not base64url without padding")
+	errSegments = errors.New("not three segments: an opaque token, or none?")
+	errEmpty    = errors.New("empty segment")
+	errBase64   = errors.New("not base64url without padding: a damaged token? Pass it without its scheme")
 )
 
 // strict refuses padding, foreign characters and non-zero trailing bits (RFC 4648
