@@ -14,7 +14,8 @@ import (
 
 // tokenCache remembers verified tokens by the SHA-256 of their bytes: no token is
 // kept in plain (RFC 9700 §4.9.3). It holds facts, never decisions, and only of
-// tokens that were accepted, so that bad ones cannot push good ones out.
+// tokens that their issuer signed for this audience and that were in time: nobody
+// else's can push good ones out.
 type tokenCache struct {
 	entries int // 0: off
 	once    sync.Once

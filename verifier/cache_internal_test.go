@@ -142,3 +142,26 @@ func TestCacheInside(t *testing.T) {
 		}
 	})
 }
+
+// growing is a faulty source that adds a key to the set it already gave out.
+type growing struct{ set, with *KeySet }
+
+func (g growing) Keys(_ context.Context, miss *Miss) (*KeySet, error) {
+	if miss != nil {
+		g.set.keys = g.with.keys
+	}
+	return g.set, nil
+}
+
+func TestSameSetIsNotTriedAgain(t *testing.T) {
+	t.Run("SE-07/M3_no_second_try_with_the_set_that_failed", func(t *testing.T) {
+		i := &inside{key: ed25519.NewKeyFromSeed(make([]byte, 32))}
+		v, err := New(Config{Issuer: "https://i.example", Audience: []string{"a"}, Keys: growing{&KeySet{}, i.newSet(t, "one")}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := v.Verify(t.Context(), i.token("x")); ClassOf(err) != ErrUnknownKey {
+			t.Errorf("%v, want an unknown key", err)
+		}
+	})
+}

@@ -168,7 +168,7 @@ func (is *issuer) readIdentity(t *Token, obj strictjson.Object) error {
 	for _, name := range is.required {
 		val, ok := obj.Get(name)
 		if !ok {
-			return missing(name)
+			return fail(ErrMissingClaim, "%s is missing (Config.OptionalClaims)", name)
 		}
 		if text, isText := val.Text(); isText && text == "" {
 			return invalid(name, "empty")

@@ -31,7 +31,7 @@ type Config struct {
 	Keys KeySource
 	// Profile is RFC9068 unless set.
 	Profile Profile
-	// Algorithms is the allowlist of alg values (RFC 8725 §3.1). nil means RS256,
+	// Algorithms is the allowlist of alg values (RFC 8725 §3.1). Empty means RS256,
 	// RS384, RS512, PS256, PS384, PS512, ES256, ES384, ES512, EdDSA and Ed25519.
 	Algorithms []string
 	// TokenTypes lists further accepted typ values of this issuer; "" stands for a

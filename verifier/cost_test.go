@@ -3,6 +3,7 @@
 package verifier_test
 
 import (
+	"context"
 	"fmt"
 	"runtime"
 	"strings"
@@ -45,26 +46,28 @@ func TestCost(t *testing.T) {
 	cram := func(s string) string { return strings.Repeat(s, whole/len(s)) }
 	forged := func(payload string) string { return b64(goodHeader().String()) + "." + b64(payload) + "." + b64("x") }
 	for name, raw := range map[string]string{
-		"dots":         strings.Repeat(".", 16_384),
-		"letters":      strings.Repeat("A", 16_384),
-		"junk":         strings.Repeat("A", 8_000) + "." + strings.Repeat("A", 8_000) + ".AA",
-		"claims":       forged("{" + pairs(whole) + "}"),
-		"header":       b64("{"+pairs(whole)+"}") + ".e30.AA",
-		"arrays":       forged(`{"x":[` + cram("[],") + "1]}"),
-		"open":         forged(`{"x":` + cram("[")),
-		"strings":      forged(`{"x":[` + cram(`"",`) + "1]}"),
-		"escapes":      forged(`{"x":"` + cram(`\u0041`) + `"}`),
-		"numbers":      forged(`{"x":[` + cram("1,") + "1]}"),
-		"scopes":       token(nil, object{"scope": fill("a b c d e ")}),
-		"many_scopes":  token(nil, object{"scope": manyScopes(size)}),
-		"many_amr":     token(nil, object{"amr": strings.Fields(manyScopes(size - size/3))}),
-		"many_roles":   token(nil, object{"roles": strings.Fields(manyScopes(size - size/3))}),
-		"only_spaces":  token(nil, object{"scope": fill(" ")}),
-		"long_claim":   token(nil, object{"x": fill("x")}),
-		"long_number":  tokenText(plus(goodClaims().edit(object{"exp": nil}), `"exp":`+fill("1"))),
-		"long_zeros":   tokenText(plus(goodClaims().edit(object{"exp": nil}), `"exp":1`+fill("0")+`e-5`)),
-		"unknown_kid":  token(object{"kid": strings.Repeat("k", 512)}, object{"x": strings.Repeat("x", size-512)}),
-		"nested_actor": tokenText(plus(goodClaims(), `"act":`+strings.Repeat(`{"act":`, 30)+`{"x":"`+strings.Repeat("x", size)+`"}`+strings.Repeat("}", 30))),
+		"dots":           strings.Repeat(".", 16_384),
+		"letters":        strings.Repeat("A", 16_384),
+		"junk":           strings.Repeat("A", 8_000) + "." + strings.Repeat("A", 8_000) + ".AA",
+		"claims":         forged("{" + pairs(whole) + "}"),
+		"header":         b64("{"+pairs(whole)+"}") + ".e30.AA",
+		"arrays":         forged(`{"x":[` + cram("[],") + "1]}"),
+		"open":           forged(`{"x":` + cram("[")),
+		"strings":        forged(`{"x":[` + cram(`"",`) + "1]}"),
+		"escapes":        forged(`{"x":"` + cram(`\u0041`) + `"}`),
+		"numbers":        forged(`{"x":[` + cram("1,") + "1]}"),
+		"scopes":         token(nil, object{"scope": fill("a b c d e ")}),
+		"many_scopes":    token(nil, object{"scope": manyScopes(size)}),
+		"many_amr":       token(nil, object{"amr": strings.Fields(manyScopes(size - size/3))}),
+		"many_roles":     token(nil, object{"roles": strings.Fields(manyScopes(size - size/3))}),
+		"many_audiences": token(nil, object{"aud": append(strings.Fields(manyScopes(size-size/3)), audience)}),
+		"role_objects":   token(nil, object{"roles": raw(`[` + fill(`{"value":""},`) + `{}]`)}),
+		"only_spaces":    token(nil, object{"scope": fill(" ")}),
+		"long_claim":     token(nil, object{"x": fill("x")}),
+		"long_number":    tokenText(plus(goodClaims().edit(object{"exp": nil}), `"exp":`+fill("1"))),
+		"long_zeros":     tokenText(plus(goodClaims().edit(object{"exp": nil}), `"exp":1`+fill("0")+`e-5`)),
+		"unknown_kid":    token(object{"kid": strings.Repeat("k", 512)}, object{"x": strings.Repeat("x", size-512)}),
+		"nested_actor":   tokenText(plus(goodClaims(), `"act":`+strings.Repeat(`{"act":`, 30)+`{"x":"`+strings.Repeat("x", size)+`"}`+strings.Repeat("}", 30))),
 	} {
 		t.Run("M4/"+name, func(t *testing.T) {
 			if len(raw) > 16_384 {
@@ -96,7 +99,7 @@ func costs(t *testing.T, raw string, memory uint64) {
 	}
 	i := 0
 	spent := allocated(func() {
-		_, _ = fresh[i].Verify(t.Context(), raw)
+		_, _ = fresh[i].VerifyBound(t.Context(), raw, func(context.Context, *verifier.Token) error { return nil })
 		i++
 	})
 	if spent > memory {

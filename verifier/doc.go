@@ -6,7 +6,8 @@
 // A [Verifier] serves one issuer; [Join] makes one of several. The checks and
 // their order are fixed (structure, issuer, algorithm and type; key and
 // signature; audience, time and claims; sender constraint; rules): an
-// application can add rules with [Requirement] but not leave a check out.
+// application can add rules with [Requirement], and none of them leaves a check out.
+// Of all settings only Config.UnsafeSkipAudience does.
 //
 // The default profile is the JWT profile for access tokens (RFC 9068), with the
 // rules of RFC 7515, RFC 7519 and RFC 8725 read strictly. On an error the token

@@ -6,8 +6,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"runtime"
 	"time"
+
+	"github.com/bearerguard/bearerguard/internal/hook"
 )
 
 // ErrInvalidToken is the umbrella of every class that a client sees as
@@ -15,8 +16,9 @@ import (
 // each class marked so below.
 var ErrInvalidToken error = &class{text: "invalid token"}
 
-// The classes of failure. Exactly one of them is the [Error.Class] of every
-// error returned by this module; all work with [errors.Is].
+// The classes of failure. Exactly one of them is the [Error.Class] of every error
+// of a constructor or a request in packages verifier, jwkscache and middleware; all
+// work with [errors.Is]. [ParseKeySet] returns plain errors.
 var (
 	// ErrNoCredentials: the request carries no access token (RFC 6750 §3.1).
 	ErrNoCredentials error = &class{text: "no credentials"}
@@ -195,26 +197,11 @@ func isContextError(err error) bool {
 	return errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded)
 }
 
-// guarded calls foreign code, and makes an error of its panic: whoever recovers
-// panics further up, a request during which something panicked is denied. done
-// tells a panic with nil, which recover hides under GODEBUG=panicnil=1.
-func guarded(where string, call func() error) (err error) {
-	done := false
-	defer func() {
-		if p := recover(); !done {
-			err = &Error{Class: ErrInternal, Cause: panicError(where, p)}
-		}
-	}()
-	err = call()
-	done = true
-	return err
-}
-
-// panicError describes a recovered panic without its value, which may hold a
-// token: only a runtime error is quoted.
-func panicError(where string, v any) error {
-	if r, ok := v.(runtime.Error); ok {
-		return fmt.Errorf("panic in %s: %w", where, r)
+// guarded calls foreign code, and makes an [ErrInternal] of its panic.
+func guarded(where string, call func() error) error {
+	var err error
+	if p := hook.Call(where, func() { err = call() }); p != nil {
+		return &Error{Class: ErrInternal, Cause: p}
 	}
-	return fmt.Errorf("panic in %s: value of type %T", where, v)
+	return err
 }

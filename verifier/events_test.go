@@ -411,3 +411,12 @@ func TestLogEvents(t *testing.T) {
 		}
 	})
 }
+
+func TestClockWithoutTime(t *testing.T) {
+	t.Run("SE-01/zero_time_accepts_nothing", func(t *testing.T) {
+		old := object{"exp": 1, "iat": nil}
+		v := newVerifier(t, legacy, func(c *verifier.Config) { c.Now = func() time.Time { return time.Time{} } })
+		expect(t, v, token(nil, old), verifier.ErrInternal)
+		expect(t, newVerifier(t, legacy), token(nil, old), verifier.ErrExpired)
+	})
+}

@@ -425,7 +425,7 @@ func fuzzSeeds() (seeds []fuzzSeed) {
 	}
 	for _, edit := range []object{
 		{"iss": nil}, {"iss": issuerURL + "/"}, {"iss": []string{issuerURL}}, {"aud": []string{"x", audience}}, {"aud": []any{audience, 1}}, {"aud": []string{}},
-		{"exp": "9999999999"}, {"exp": raw("1e400")}, {"exp": raw("1.8e9")}, {"exp": raw("1800000000.5")}, {"exp": -1}, {"exp": nil, "EXP": 1 << 40}, {"nbf": 0},
+		{"exp": "9999999999"}, {"exp": raw("1e400")}, {"exp": raw("1.8e9")}, {"exp": raw("1800000000.5")}, {"exp": -1}, {"exp": nil, "EXP": int64(1) << 40}, {"nbf": 0},
 		{"iat": raw("-0")}, {"sub": ""}, {"sub": 1}, {"jti": nil}, {"scope": "a  b"}, {"scope": "a\tb"}, {"scope": []string{"a"}}, {"scope": ""}, {"cnf": object{}},
 		{"cnf": object{"jkt": "x"}}, {"act": object{"sub": "a", "act": object{}}}, {"act": 1}, {"nonce": "n"}, {"token_use": "id"}, {"typ": "Refresh"}, {"events": object{}},
 		{"n": raw("9007199254740993")}, {"a": []any{object{"b": []int{}}}}, {"__proto__": 1, "": 2}, {"roles": []any{object{"value": "a"}}},

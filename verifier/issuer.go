@@ -57,8 +57,9 @@ func (is *issuer) checkHeader(h header) error {
 		}
 	}
 	if !is.types[typ] {
-		return fail(ErrTokenType, "typ is not that of an access token (RFC 9068 §2.1); "+
-			"for an issuer older than RFC 9068 set Config.Profile to verifier.ProfileJWT, or list its typ in Config.TokenTypes")
+		return fail(ErrTokenType, "typ is not that of an access token (RFC 9068 §2.1): "+
+			"was an ID token sent instead of one? Otherwise, for an issuer older than RFC 9068, "+
+			"set Config.Profile to verifier.ProfileJWT, or list its typ in Config.TokenTypes")
 	}
 	return nil
 }
@@ -72,6 +73,9 @@ func (is *issuer) checkTimes(t *Token) error {
 	})
 	if err != nil {
 		return err
+	}
+	if now.IsZero() { // no time at all: before every exp
+		return fail(ErrInternal, "Config.Now returned the zero time")
 	}
 	if !now.Before(t.ExpiresAt.Add(is.leeway)) {
 		return fail(ErrExpired, "exp has passed")

@@ -140,6 +140,13 @@ func TestJoinKeepsIssuersApart(t *testing.T) {
 		huge := goodClaims().edit(object{"iss": otherIssuer, "pad": strings.Repeat("x", 60_000)}).String()
 		expect(t, p.both, sign(rsaTwo(), "RS256", goodHeader().String(), huge), verifier.ErrMalformedToken)
 	})
+	t.Run("GO-19/larger_limit_in_any_place", func(t *testing.T) {
+		roomy := newVerifier(t, func(c *verifier.Config) { c.MaxTokenBytes = 65_536 })
+		other := newVerifier(t, issuedBy(otherIssuer))
+		long := token(nil, object{"pad": strings.Repeat("x", 20_000)})
+		expect(t, join(t, roomy, other), long, nil)
+		expect(t, join(t, other, roomy), long, nil)
+	})
 	t.Run("JV-30/D34_one_subject_two_issuers", func(t *testing.T) {
 		p := newPair(t)
 		a, b := expect(t, p.both, p.fromA, nil), expect(t, p.both, p.fromB, nil)

@@ -87,7 +87,7 @@ func ParseKeySet(jwks []byte) (set *KeySet, skipped []error, err error) {
 	val, _ := doc.Get("keys")
 	elements, ok := val.Elements()
 	if !ok {
-		return nil, nil, errors.New("key set: no array keys")
+		return nil, nil, errors.New("key set: no array \"keys\"")
 	}
 	if len(elements) > maxKeys {
 		return nil, nil, fmt.Errorf("key set: more than %d keys", maxKeys)

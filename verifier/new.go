@@ -30,6 +30,9 @@ type faults []error
 
 func (f *faults) add(format string, args ...any) { *f = append(*f, fmt.Errorf(format, args...)) }
 
+// field adds a fault of a field of Config, whose name format begins with.
+func (f *faults) field(format string, args ...any) { f.add("verifier.Config."+format, args...) }
+
 func (f faults) err() error {
 	if len(f) == 0 {
 		return nil
@@ -120,17 +123,17 @@ func warn(cfg Config) error {
 func checkIssuerName(f *faults, cfg Config) {
 	switch {
 	case cfg.Issuer == "":
-		f.add("Issuer is empty: set it to the iss of the issuer's tokens")
+		f.field("Issuer is empty: set it to the iss of the issuer's tokens")
 		return
 	case strings.ContainsAny(cfg.Issuer, "{}"):
-		f.add("Issuer is a template: give the identifier of one issuer; use Join for several")
+		f.field("Issuer is a template: give the identifier of one issuer; use Join for several")
 		return
 	case sourceIssuer(cfg.Keys) == cfg.Issuer, cfg.Profile == ProfileJWT:
 		return
 	}
 	u, err := url.Parse(cfg.Issuer)
 	if err != nil || u.Scheme != "https" || u.Hostname() == "" || u.User != nil || strings.ContainsAny(cfg.Issuer, "?#") {
-		f.add("Issuer is not an https URL without userinfo, query and fragment: correct it, or set Profile to ProfileJWT for an issuer older than RFC 9068")
+		f.field("Issuer is not an https URL without userinfo, query and fragment: correct it, or set Profile to ProfileJWT for an issuer older than RFC 9068")
 	}
 }
 
@@ -138,27 +141,28 @@ func sourceIssuer(keys KeySource) string {
 	if isNil(keys) {
 		return ""
 	}
-	if src, ok := keys.(interface{ Issuer() string }); ok {
-		return src.Issuer()
+	src, ok := keys.(interface{ Issuer() string })
+	if !ok {
+		return ""
 	}
-	return ""
+	return src.Issuer()
 }
 
 func checkAudience(f *faults, cfg Config) {
 	if slices.Contains(cfg.Audience, "") {
-		f.add("Audience holds an empty string: remove it (an unset environment variable?)")
+		f.field("Audience holds an empty string: remove it (an unset environment variable?)")
 	}
 	if slices.Contains(cfg.Clients, "") {
-		f.add("Clients holds an empty string: remove it (an unset environment variable?)")
+		f.field("Clients holds an empty string: remove it (an unset environment variable?)")
 	}
 	relaxed := len(cfg.Clients) > 0 || cfg.UnsafeSkipAudience
 	switch {
 	case relaxed && cfg.Profile != ProfileJWT:
-		f.add("Clients and UnsafeSkipAudience need Profile ProfileJWT: RFC 9068 tokens have an aud")
+		f.field("Clients and UnsafeSkipAudience need Profile ProfileJWT: RFC 9068 tokens have an aud")
 	case len(cfg.Clients) > 0 && cfg.UnsafeSkipAudience, relaxed && len(cfg.Audience) > 0:
-		f.add("Audience, Clients and UnsafeSkipAudience exclude each other: set one of them")
+		f.field("Audience, Clients and UnsafeSkipAudience exclude each other: set one of them")
 	case !relaxed && len(cfg.Audience) == 0:
-		f.add("Audience is empty: set it to the identifier of this API that the issuer puts into aud")
+		f.field("Audience is empty: set it to the identifier of this API that the issuer puts into aud")
 	}
 }
 
@@ -166,11 +170,11 @@ func checkAlgorithms(f *faults, algorithms []string) {
 	for i, alg := range algorithms {
 		switch {
 		case jose.HMAC(alg):
-			f.add("Algorithms holds %q: symmetric algorithms need verifier.NewSymmetric and cannot be mixed with public keys", alg)
+			f.field("Algorithms holds %q: symmetric algorithms need verifier.NewSymmetric and cannot be mixed with public keys", alg)
 		case !slices.Contains(jose.DefaultAlgorithms(), alg):
-			f.add("Algorithms holds %q: use one of %s", alg, strings.Join(jose.DefaultAlgorithms(), ", "))
+			f.field("Algorithms holds %q: use one of %s", alg, strings.Join(jose.DefaultAlgorithms(), ", "))
 		case slices.Contains(algorithms[:i], alg):
-			f.add("Algorithms holds %q twice: remove one", alg)
+			f.field("Algorithms holds %q twice: remove one", alg)
 		}
 	}
 }
@@ -223,37 +227,37 @@ var foreignTypes = map[string]bool{
 
 func checkProfile(f *faults, cfg Config) {
 	if cfg.Profile != RFC9068 && cfg.Profile != ProfileJWT {
-		f.add("Profile has no such value: use verifier.RFC9068 or verifier.ProfileJWT")
+		f.field("Profile has no such value: use verifier.RFC9068 or verifier.ProfileJWT")
 	}
 	for _, typ := range cfg.TokenTypes {
 		switch kind := mediaType(typ); {
 		case foreignTypes[kind]:
-			f.add("TokenTypes holds %q, which marks another kind of token: remove it", typ)
+			f.field("TokenTypes holds %q, which marks another kind of token: remove it", typ)
 		case kind == "" && typ != "", strings.ContainsAny(kind, " \t\r\n;,"):
-			f.add("TokenTypes holds %q, which is not one media type without parameters: correct it, or use \"\" for no typ", typ)
+			f.field("TokenTypes holds %q, which is not one media type without parameters: correct it, or use \"\" for no typ", typ)
 		}
 	}
 	for _, name := range cfg.OptionalClaims {
 		if !slices.Contains(optional, name) {
-			f.add("OptionalClaims holds %q: only %s can be optional", name, strings.Join(optional, ", "))
+			f.field("OptionalClaims holds %q: only %s can be optional", name, strings.Join(optional, ", "))
 		}
 	}
 	for _, name := range cfg.AllowedMarks {
 		if !slices.Contains(kindMarks, name) {
-			f.add("AllowedMarks holds %q: the list has only %s", name, strings.Join(kindMarks, ", "))
+			f.field("AllowedMarks holds %q: the list has only %s", name, strings.Join(kindMarks, ", "))
 		}
 	}
 }
 
 func checkNumbers(f *faults, cfg Config) {
 	if cfg.Leeway > maxLeeway {
-		f.add("Leeway is over %v: correct the clocks instead", maxLeeway)
+		f.field("Leeway is over %v: correct the clocks instead", maxLeeway)
 	}
 	if n := cfg.MaxTokenBytes; n != 0 && (n < minMaxBytes || n > maxMaxBytes) {
-		f.add("MaxTokenBytes is outside %d to %d: choose a value inside, or 0 for %d", minMaxBytes, maxMaxBytes, defaultMaxBytes)
+		f.field("MaxTokenBytes is outside %d to %d: choose a value inside, or 0 for %d", minMaxBytes, maxMaxBytes, defaultMaxBytes)
 	}
 	if cfg.CacheEntries > maxEntries {
-		f.add("CacheEntries is over %d: choose a smaller value, or 0 for %d", maxEntries, defaultEntries)
+		f.field("CacheEntries is over %d: choose a smaller value, or 0 for %d", maxEntries, defaultEntries)
 	}
 }
 
@@ -261,13 +265,13 @@ func checkImplies(f *faults, implies map[string][]string) implied {
 	for _, broad := range slices.Sorted(maps.Keys(implies)) {
 		for _, s := range append([]string{broad}, implies[broad]...) {
 			if !validScope(s) {
-				f.add("Implies holds %q, which is not a scope (RFC 6749 §3.3): correct it", s)
+				f.field("Implies holds %q, which is not a scope (RFC 6749 §3.3): correct it", s)
 			}
 		}
 	}
 	closed, cycle := closeOver(implies)
 	if cycle != "" {
-		f.add("Implies goes in a circle at %q: remove one of the steps", cycle)
+		f.field("Implies goes in a circle at %q: remove one of the steps", cycle)
 	}
 	return closed
 }
@@ -275,19 +279,19 @@ func checkImplies(f *faults, implies map[string][]string) implied {
 // checkKeys looks at what the source says about itself; it does no I/O.
 func checkKeys(f *faults, cfg Config, algorithms map[string]bool) {
 	if isNil(cfg.Keys) {
-		f.add("Keys is nil: set it to a jwkscache.Cache or another source of the issuer's keys")
+		f.field("Keys is nil: set it to a jwkscache.Cache or another source of the issuer's keys")
 		return
 	}
 	if name := sourceIssuer(cfg.Keys); name != "" && name != cfg.Issuer {
-		f.add("Keys are those of issuer %q and not of Issuer: use the same identifier in both, to the letter", name)
+		f.field("Keys are those of issuer %q and not of Issuer: use the same identifier in both, to the letter", name)
 	}
 	fixed, ok := cfg.Keys.(interface{ KeySet() *KeySet })
 	if !ok {
 		return
 	}
 	if set := fixed.KeySet(); set.Len() == 0 {
-		f.add("Keys has no usable key: check the key's type, size and use")
+		f.field("Keys has no usable key: check the key's type, size and use")
 	} else if !set.fits(algorithms) {
-		f.add("Keys has no key for any of Algorithms: configure a matching key or algorithm")
+		f.field("Keys has no key for any of Algorithms: configure a matching key or algorithm")
 	}
 }

@@ -298,7 +298,7 @@ func TestIssuerIdentifier(t *testing.T) {
 		"empty_query": "https://id.example.com?", "fragment": "https://id.example.com#x", "empty_fragment": "https://id.example.com#",
 		"userinfo": "https://user@id.example.com", "password": "https://u:p@id.example.com", "no_host": "https:///x", "only_port": "https://:443",
 		"urn": "urn:example:issuer", "ftp": "ftp://id.example.com", "opaque": "https:id.example.com", "blank": " ", "control": "https://id.example.com/\n",
-		"adfs": "http://adfs.example/adfs/services/trust",
+		"legacy": "http://legacy.example/legacy/services/trust",
 	} {
 		t.Run("MD-01/refused_under_RFC9068_"+name, func(t *testing.T) { refusesConfig(t, "Issuer", named(issuer)) })
 	}
@@ -308,7 +308,7 @@ func TestIssuerIdentifier(t *testing.T) {
 		v := newVerifier(t, named(issuer))
 		judge(t, v, []verdict{{"MD-01/accepted_" + issuer, token(nil, object{"iss": issuer}), nil}})
 	}
-	for _, issuer := range []string{"http://adfs.example/adfs/services/trust", "accounts.example.com", "urn:x", " "} {
+	for _, issuer := range []string{"http://legacy.example/legacy/services/trust", "accounts.example.com", "urn:x", " "} {
 		v := newVerifier(t, legacy, named(issuer))
 		judge(t, v, []verdict{{"MD-01/ProfileJWT_compares_only_" + issuer, token(nil, object{"iss": issuer}), nil}})
 	}

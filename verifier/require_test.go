@@ -33,6 +33,12 @@ func (a *asking) Challenge() (verifier.Challenge, error) {
 	return verifier.Challenge{Scope: a.scope}, a.fault
 }
 
+// explosive is an error that panics when errors.Is asks it.
+type explosive struct{}
+
+func (explosive) Error() string { return "explosive" }
+func (explosive) Is(error) bool { panic("asked") }
+
 func TestRequirementClasses(t *testing.T) {
 	v, good := newVerifier(t), token(nil, nil)
 	mine := errors.New("x")
@@ -141,6 +147,16 @@ func TestRequirementOrder(t *testing.T) {
 		if !errors.As(err, &e) || !slices.Equal(e.Challenge.Scope, []string{"a", "own"}) {
 			t.Errorf("%v with scope %v, want a own", err, e.Challenge.Scope)
 		}
+	})
+	t.Run("GO-03/shared_error_is_not_changed", func(t *testing.T) {
+		shared := &verifier.Error{Class: verifier.ErrInsufficientScope}
+		_ = tok.Require(refusing(shared), &asking{err: verifier.ErrForbidden, scope: []string{"a"}})
+		if shared.Challenge.Scope != nil {
+			t.Errorf("the rule's own error became %v", shared.Challenge)
+		}
+	})
+	t.Run("ER-23/error_that_panics_when_asked", func(t *testing.T) {
+		wantClass(t, nil, tok.Require(refusing(explosive{})), verifier.ErrInternal)
 	})
 	t.Run("CH-13/no_token", func(t *testing.T) {
 		var none *verifier.Token

@@ -23,8 +23,9 @@ type Challenge struct {
 // Require checks that the token meets all of reqs. Every rule is asked; of the
 // failures the one that comes first in the evaluation order is reported
 // (authentication strength before scope before other rules), whatever the order
-// of the arguments. Its Challenge names the scopes of all rules given. Require
-// returns [ErrNoCredentials] for a nil Token, [ErrConfig] for a nil rule.
+// of the arguments. Its Challenge names the scopes of all rules given, and those that
+// the failure itself names. Require returns [ErrNoCredentials] for a nil Token,
+// [ErrConfig] for a nil rule.
 func (t *Token) Require(reqs ...Requirement) error {
 	worst := t.firstFailure(reqs)
 	if worst == nil {
@@ -57,14 +58,23 @@ func ask(req Requirement, t *Token) *Error {
 	if isNil(req) {
 		return fail(ErrConfig, "a Requirement is nil: leave it out")
 	}
-	err := guarded("a Requirement", func() error { return req.Check(t) })
-	switch {
-	case err == nil:
+	var refusal *Error
+	// To ask an error for its class is to call the application's code, too.
+	err := guarded("a Requirement", func() error {
+		err := req.Check(t)
+		switch {
+		case err == nil:
+		case ClassOf(err) == nil && isContextError(err):
+			refusal = &Error{Class: ErrInternal, Cause: err}
+		default:
+			refusal = classify(err, ErrForbidden)
+		}
 		return nil
-	case ClassOf(err) == nil && isContextError(err):
-		return &Error{Class: ErrInternal, Cause: err}
+	})
+	if err != nil {
+		return classify(err, ErrInternal)
 	}
-	return classify(err, ErrForbidden)
+	return refusal
 }
 
 func rank(class error) int {

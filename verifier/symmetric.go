@@ -4,6 +4,7 @@ package verifier
 
 import (
 	"context"
+	"fmt"
 	"slices"
 
 	"github.com/bearerguard/bearerguard/internal/jose"
@@ -29,16 +30,19 @@ type Secret struct {
 func NewSymmetric(cfg Config, secrets ...Secret) (*Verifier, error) {
 	var f faults
 	if !isNil(cfg.Keys) {
-		f.add("Keys is set: a symmetric verifier takes its secrets only; use verifier.New for public keys")
+		f.field("Keys is set: a symmetric verifier takes its secrets only; use verifier.New for public keys")
 	}
 	for i, alg := range cfg.Algorithms {
 		if !jose.HMAC(alg) {
-			f.add("Algorithms holds %q: a symmetric verifier has only HS256, HS384 and HS512", alg)
+			f.field("Algorithms holds %q: a symmetric verifier has only HS256, HS384 and HS512", alg)
 		} else if slices.Contains(cfg.Algorithms[:i], alg) {
-			f.add("Algorithms holds %q twice: remove one", alg)
+			f.field("Algorithms holds %q twice: remove one", alg)
 		}
 	}
 	set, algorithms := secretSet(&f, secrets)
+	if set.Len() > 0 && len(cfg.Algorithms) > 0 && !set.fits(setOf(cfg.Algorithms)) {
+		f.field("Algorithms holds none of the secrets' algorithms: correct one or the other")
+	}
 	cfg.Keys = fixedKeys{set}
 	is, err := buildIssuer(&f, cfg, algorithms)
 	if err != nil {
@@ -47,20 +51,31 @@ func NewSymmetric(cfg Config, secrets ...Secret) (*Verifier, error) {
 	return single(is), nil
 }
 
+// secretSet makes a set of the secrets and returns their algorithms.
 func secretSet(f *faults, secrets []Secret) (*KeySet, []string) {
 	set := &KeySet{local: true}
 	var algorithms []string
+	nameless := 0
 	if len(secrets) == 0 {
 		f.add("no secret given: pass at least one")
 	}
 	for i, s := range secrets {
 		key, err := jose.NewSecret(s.KeyID, s.Algorithm, s.Value)
+		if err == nil && len(s.KeyID) > maxKeyID {
+			err = fmt.Errorf("KeyID is longer than %d bytes, which no kid may be: shorten it", maxKeyID)
+		}
 		if err != nil {
 			f.add("secret %d: %w", i, err)
 			continue
 		}
+		if !key.HasID {
+			nameless++
+		}
 		set.keys = append(set.keys, key)
 		algorithms = append(algorithms, s.Algorithm)
+	}
+	if nameless > maxAttempts {
+		f.add("%d secrets have no KeyID, and no more than %d are tried for a token: name them, or remove some", nameless, maxAttempts)
 	}
 	return set, algorithms
 }
@@ -69,5 +84,3 @@ func secretSet(f *faults, secrets []Secret) (*KeySet, []string) {
 type fixedKeys struct{ set *KeySet }
 
 func (k fixedKeys) Keys(context.Context, *Miss) (*KeySet, error) { return k.set, nil }
-
-func (k fixedKeys) KeySet() *KeySet { return k.set }

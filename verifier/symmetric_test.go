@@ -172,6 +172,29 @@ func TestSymmetricRefusals(t *testing.T) {
 		}
 		refusesSymmetric(t, "twice", symmetricConfig(algorithms("HS256", "HS256")), secret256())
 	})
+	t.Run("GO-02/too_many_secrets_without_KeyID", func(t *testing.T) {
+		var nine []verifier.Secret
+		for i := range 9 {
+			nine = append(nine, verifier.Secret{Algorithm: "HS256", Value: bytes.Repeat([]byte{byte(i)}, 32)})
+		}
+		newSymmetric(t, nine[:8]...)
+		refusesSymmetric(t, "KeyID", symmetricConfig(), nine...)
+		nine[8].KeyID = "nine"
+		newSymmetric(t, nine...)
+	})
+	t.Run("GO-02/KeyID_that_no_kid_can_be", func(t *testing.T) {
+		s := secret256()
+		s.KeyID = strings.Repeat("k", 512)
+		newSymmetric(t, s)
+		s.KeyID += "k"
+		refusesSymmetric(t, "secret 0", symmetricConfig(), s)
+	})
+	t.Run("GO-02/no_misleading_word_of_Keys", func(t *testing.T) {
+		_, err := verifier.NewSymmetric(symmetricConfig())
+		if err == nil || strings.Contains(err.Error(), "Keys") {
+			t.Errorf("the error of a missing secret speaks of Keys: %v", err)
+		}
+	})
 	t.Run("AL-04/E22_no_secret_for_the_algorithm", func(t *testing.T) {
 		refusesSymmetric(t, "Algorithms", symmetricConfig(algorithms("HS512")), secret256())
 	})
