@@ -53,7 +53,7 @@ func addressFault(raw string, insecure insecureHosts) string {
 	u, err := url.Parse(raw)
 	switch {
 	case err != nil || u.Hostname() == "" || u.Opaque != "":
-		return "is not an absolute URL: correct it"
+		return "is not an absolute URL: write it with https://"
 	case u.User != nil:
 		return "has userinfo: remove it, and let HTTPClient send credentials"
 	case strings.Contains(raw, "#"):

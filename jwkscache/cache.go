@@ -6,11 +6,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"runtime"
 	"sync"
 	"sync/atomic"
 	"time"
 
+	"github.com/bearerguard/bearerguard/internal/hook"
 	"github.com/bearerguard/bearerguard/verifier"
 )
 
@@ -223,7 +223,8 @@ func (s *snapshot) unavailable(now time.Time) error {
 // Warm fetches the keys unless they are fresh, and returns the failure if that
 // fails, so that a program can refuse to start: [verifier.ErrMetadata] for faults
 // of the issuer's metadata, [verifier.ErrKeysUnavailable] for others. During
-// back-off it returns the failure of the last attempt.
+// back-off it returns the failure of the last attempt. A first set with keys of which
+// none is usable counts as fetched: look at Status().Keys.
 func (c *Cache) Warm(ctx context.Context) error {
 	if c == nil || c.state.Load() == nil {
 		return unconstructed("Cache", "New")
@@ -255,7 +256,7 @@ func (c *Cache) Close() error {
 	c.closed = true
 	c.cancel()
 	if c.timer != nil {
-		c.timer.Stop()
+		c.timer.Stop() // it holds on to the cache
 	}
 	c.state.Store(&snapshot{closed: true})
 	c.mu.Unlock()
@@ -264,24 +265,13 @@ func (c *Cache) Close() error {
 }
 
 // emit calls the hook; its panic becomes an error.
-func (c *Cache) emit(e verifier.Event) (err error) {
+func (c *Cache) emit(e verifier.Event) error {
 	if c.onEvent == nil {
 		return nil
 	}
-	defer func() {
-		if v := recover(); v != nil {
-			err = &verifier.Error{Class: verifier.ErrInternal, Cause: panicError("OnEvent", v)}
-		}
-	}()
 	e.Issuer = c.issuer
-	c.onEvent(e)
-	return nil
-}
-
-// panicError does not quote the value of a panic, which may hold a secret.
-func panicError(where string, v any) error {
-	if r, ok := v.(runtime.Error); ok {
-		return fmt.Errorf("panic in %s: %w", where, r)
+	if p := hook.Call("OnEvent", func() { c.onEvent(e) }); p != nil {
+		return &verifier.Error{Class: verifier.ErrInternal, Cause: p}
 	}
-	return fmt.Errorf("panic in %s: value of type %T", where, v)
+	return nil
 }

@@ -77,7 +77,10 @@ type settings struct {
 // faults collects everything that is wrong, so that it can be mended in one go.
 type faults []error
 
-func (f *faults) add(format string, args ...any) { *f = append(*f, fmt.Errorf(format, args...)) }
+// add notes a fault of a field of Config, whose name format begins with.
+func (f *faults) add(format string, args ...any) {
+	*f = append(*f, fmt.Errorf("jwkscache.Config."+format, args...))
+}
 
 // check returns the settings of cfg, or one error that lists all its faults.
 func (cfg Config) check() (settings, error) {

@@ -67,7 +67,7 @@ func (d Discovery) locations(issuer string) []string {
 // ignored: it cannot widen what a token may be (MD-12).
 type metadata struct {
 	jwksURI string
-	due     time.Time // when to fetch it anew
+	due     time.Time // when to fetch it anew, with the next key set: up to minFresh later
 }
 
 // discover fetches the metadata, all locations together within the time of one
@@ -127,7 +127,7 @@ func (s *settings) readMetadata(body []byte) (*metadata, error) {
 	if reason := addressFault(uri, s.insecure); reason != "" {
 		return nil, badMetadata("jwks_uri %s", reason)
 	}
-	return &metadata{jwksURI: uri, due: time.Now().Add(between(metadataMaxAge*9/10, metadataMaxAge))}, nil
+	return &metadata{jwksURI: uri, due: time.Now().Add(between(metadataMaxAge*9/10, metadataMaxAge-minFresh))}, nil
 }
 
 func text(doc strictjson.Object, name string) (string, bool) {

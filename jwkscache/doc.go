@@ -9,8 +9,10 @@
 // fresh for as long as the issuer's cache headers say, within one minute and one
 // day, or for 15 minutes without such headers (RFC 9111 §4.2). While tokens are
 // verified, a refresh runs shortly before that time is over, so that no request
-// waits for it. If the issuer does not answer, the last keys stay in use for
-// Config.MaxStale (RFC 5861 §4), and attempts go on, from every few seconds to once
-// a minute. A token whose kid is not in the set causes a refresh, but at most one
-// per Config.UnknownKeyCooldown, whoever sends how many such tokens.
+// waits for it, unless the time is hardly more than a minute: fetches ahead keep that
+// distance. If the issuer does not answer, or has no usable key, the last keys stay
+// in use for Config.MaxStale (RFC 5861 §4), and attempts go on, from every few
+// seconds to once a minute, or as the issuer asks by Retry-After, within 5 minutes. A
+// token whose kid is not in the set causes a refresh, but at most one per
+// Config.UnknownKeyCooldown, whoever sends how many such tokens.
 package jwkscache

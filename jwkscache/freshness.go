@@ -18,7 +18,7 @@ const (
 
 	firstBackoff = 2 * time.Second
 	maxBackoff   = time.Minute
-	maxRetry     = 5 * time.Minute // what a server can ask for by Retry-After
+	maxRetry     = 5 * time.Minute // what a server can bring about by Retry-After
 )
 
 // freshness reads how long an answer may be used (RFC 9111 §4.2), within a minute
@@ -80,7 +80,7 @@ func expires(h http.Header, now time.Time) (time.Duration, bool) {
 	if date, err := http.ParseTime(h.Get("Date")); err == nil {
 		now = date
 	}
-	return end.Sub(now), true
+	return max(end.Sub(now), 0), true // else less Age could wrap round
 }
 
 func age(h http.Header) time.Duration { return deltaSeconds(h.Get("Age")) }
@@ -90,13 +90,15 @@ func age(h http.Header) time.Duration { return deltaSeconds(h.Get("Age")) }
 func refreshAhead(d time.Duration) time.Duration { return between(d*8/10, d*9/10) }
 
 // backoff is the wait after the given number of failures in a row, with jitter. A
-// server's own wish can lengthen it, up to a limit (RFC 9110 §10.2.3).
+// server's own wish can lengthen it, up to a limit (RFC 9110 §10.2.3), and has up to
+// 10 % added: it asks all instances for the same time.
 func backoff(failures int, retryAfter time.Duration) time.Duration {
 	ceiling := maxBackoff
 	if failures < 6 {
 		ceiling = min(firstBackoff<<(failures-1), maxBackoff)
 	}
-	return max(between(ceiling/2, ceiling), min(retryAfter, maxRetry))
+	asked := min(retryAfter, maxRetry*10/11)
+	return max(between(ceiling/2, ceiling), between(asked, asked*11/10))
 }
 
 // between is a random duration from lo to hi.

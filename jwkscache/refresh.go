@@ -11,11 +11,15 @@ import (
 	"time"
 
 	"github.com/bearerguard/bearerguard/internal/fetch"
+	"github.com/bearerguard/bearerguard/internal/hook"
 	"github.com/bearerguard/bearerguard/internal/strictjson"
 	"github.com/bearerguard/bearerguard/verifier"
 )
 
-const keySetLimit = 512 << 10
+const (
+	keySetLimit  = 512 << 10
+	maxValidator = 1 << 10
+)
 
 // document is the last good key set, with what is needed to renew it.
 type document struct {
@@ -46,33 +50,47 @@ func (c *Cache) join(seen *snapshot) *flight {
 	return c.flight
 }
 
-// run makes one attempt. The events come after its result is in place, so that a
-// hook may ask for it, and before anybody who waited goes on.
+// run makes one attempt. All that ends it is deferred: a transport or a hook can end
+// this goroutine, as t.FailNow does, and nobody may wait for an attempt that is gone.
 func (c *Cache) run(f *flight, old *snapshot) {
 	defer c.running.Done()
+	defer close(f.done)
 	a := attempt{settings: &c.settings, old: old, meta: old.meta, keys: old.keys}
-	next := a.outcome(c.life)
-	c.publish(next)
-	for _, e := range a.events {
-		_ = c.emit(e) // nobody's request: a panic is contained
-	}
-	c.mu.Lock()
-	c.flight = nil
-	c.mu.Unlock()
-	close(f.done)
+	var next *snapshot
+	defer func() {
+		if next == nil {
+			next = a.failed(errors.New("the HTTP transport ended its goroutine"))
+		}
+		c.finish(next, a.events)
+	}()
+	next = a.outcome(c.life)
 }
 
-func (c *Cache) publish(next *snapshot) {
+// finish reports after the result is in place and the attempt is no longer under
+// way, so that a hook may ask for keys without a wait for itself, and before anybody
+// who waited goes on. A closed cache wants neither result nor report.
+func (c *Cache) finish(next *snapshot, events []verifier.Event) {
+	if !c.publish(next) {
+		return
+	}
+	for _, e := range events {
+		_ = c.emit(e) // nobody's request: a panic is contained
+	}
+}
+
+func (c *Cache) publish(next *snapshot) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	c.flight = nil
 	if c.closed {
-		return
+		return false
 	}
 	c.state.Store(next)
 	if c.timer != nil {
 		c.timer.Stop()
 	}
 	c.timer = time.AfterFunc(time.Until(next.next), func() { c.wake(next) })
+	return true
 }
 
 // wake is the timer: a source that nobody used since the last attempt sleeps on.
@@ -93,15 +111,19 @@ type attempt struct {
 
 // outcome makes the next state. Whatever panics below is a failed attempt.
 func (a *attempt) outcome(ctx context.Context) *snapshot {
-	err := a.contained(ctx)
-	now := time.Now()
-	if err == nil {
-		next := now.Add(refreshAhead(a.keys.freshUntil.Sub(now)))
-		if a.meta != nil && a.meta.due.Before(next) {
-			next = a.meta.due
-		}
-		return &snapshot{keys: a.keys, meta: a.meta, next: next, stale: new(atomic.Bool)}
+	if err := a.contained(ctx); err != nil {
+		return a.failed(err)
 	}
+	wait := refreshAhead(a.keys.freshUntil.Sub(a.keys.fetched))
+	if a.meta != nil {
+		wait = min(wait, a.meta.due.Sub(a.keys.fetched))
+	}
+	next := a.keys.fetched.Add(max(wait, minFresh)) // DF-08: not more than once a minute
+	return &snapshot{keys: a.keys, meta: a.meta, next: next, stale: new(atomic.Bool)}
+}
+
+// failed is the state after a failed attempt: the old keys, and a back-off.
+func (a *attempt) failed(err error) *snapshot {
 	var e *verifier.Error
 	if !errors.As(err, &e) {
 		e = &verifier.Error{Class: verifier.ErrKeysUnavailable, Cause: err}
@@ -111,23 +133,24 @@ func (a *attempt) outcome(ctx context.Context) *snapshot {
 	return &snapshot{
 		keys:     a.old.keys,
 		meta:     a.meta,
-		next:     now.Add(backoff(failures, retryAfter(err))),
+		next:     time.Now().Add(backoff(failures, retryAfter(err))),
 		failures: failures,
 		failure:  e,
 		stale:    a.old.stale,
 	}
 }
 
-func (a *attempt) contained(ctx context.Context) (err error) {
-	defer func() {
-		if v := recover(); v != nil {
-			err = panicError("a key refresh", v)
+func (a *attempt) contained(ctx context.Context) error {
+	var err error
+	p := hook.Call("a key refresh", func() {
+		if err = a.findKeys(ctx); err == nil {
+			err = a.fetchKeys(ctx)
 		}
-	}()
-	if err := a.findKeys(ctx); err != nil {
-		return err
+	})
+	if p != nil {
+		return p
 	}
-	return a.fetchKeys(ctx)
+	return err
 }
 
 func (a *attempt) note(kind verifier.EventKind, class, cause error) {
@@ -189,16 +212,27 @@ func (a *attempt) fetchKeys(ctx context.Context) error {
 	return nil
 }
 
-// renew notes the validators and times of a good answer. A 304 need not repeat
-// validators, which then stay (RFC 9110 §15.4.5).
+// renew notes the validators and times of a good answer.
 func (a *attempt) renew(resp *fetch.Response) {
-	etag, modified := resp.Header.Get("ETag"), resp.Header.Get("Last-Modified")
-	if !resp.NotModified || etag != "" || modified != "" {
-		a.keys.etag, a.keys.modified = etag, modified
-	}
+	a.keys.etag = validator(resp, "ETag", a.keys.etag)
+	a.keys.modified = validator(resp, "Last-Modified", a.keys.modified)
 	a.keys.fetched = time.Now()
 	a.keys.freshUntil = a.keys.fetched.Add(freshness(resp.Header, a.keys.fetched))
 	a.keys.usableUntil = a.keys.freshUntil.Add(a.maxStale)
+}
+
+// validator returns what to send back next time. What a 304 does not repeat stays
+// (RFC 9111 §3.2). One that is too long is left out: a server that refuses such a
+// request would refuse it for ever.
+func validator(resp *fetch.Response, name, old string) string {
+	v := resp.Header.Get(name)
+	switch {
+	case v == "" && resp.NotModified:
+		return old
+	case len(v) > maxValidator:
+		return ""
+	}
+	return v
 }
 
 // accept takes a body as the new set, in full and instead of the old one. The same

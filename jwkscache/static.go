@@ -32,7 +32,7 @@ type Static struct{ set *verifier.KeySet }
 func NewStatic(jwks []byte) (*Static, error) {
 	set, skipped, err := verifier.ParseKeySet(jwks)
 	if err != nil {
-		return nil, refuse(fmt.Errorf("jwks: %w: give a JSON object with an array keys", err))
+		return nil, refuse(fmt.Errorf("jwks: %w: give a JSON object with an array \"keys\"", err))
 	}
 	var private []error
 	for _, note := range skipped {

@@ -8,26 +8,21 @@ import (
 	"net/http"
 )
 
-// Client sends requests without following redirects and without cookies. It is
-// safe for concurrent use.
-type Client struct{ http http.Client }
+// Client sends requests without following redirects and without cookies, which a
+// bare transport does not know. It is safe for concurrent use.
+type Client struct{ transport http.RoundTripper }
 
 // NewClient returns a client on base's transport, or on a transport of its own if
 // base is nil. base itself is not changed; its redirect policy, cookie jar and
 // timeout are not used (KS-03, KS-28).
 func NewClient(base *http.Client) *Client {
-	var transport http.RoundTripper
-	if base == nil {
-		transport = ownTransport()
-	} else {
-		transport = base.Transport
+	switch {
+	case base == nil:
+		return &Client{ownTransport()}
+	case base.Transport == nil:
+		return &Client{http.DefaultTransport}
 	}
-	return &Client{http.Client{
-		Transport: transport,
-		CheckRedirect: func(*http.Request, []*http.Request) error {
-			return http.ErrUseLastResponse
-		},
-	}}
+	return &Client{base.Transport}
 }
 
 // ownTransport keeps no connection, and so no goroutine, between two requests: they

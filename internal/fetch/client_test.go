@@ -11,16 +11,10 @@ import (
 )
 
 func TestOwnTransport(t *testing.T) {
-	own := NewClient(nil).http
-	transport := own.Transport.(*http.Transport)
+	transport := NewClient(nil).transport.(*http.Transport)
 	t.Run("SE-05/own_client_TLS_1.2", func(t *testing.T) {
 		if c := transport.TLSClientConfig; c.MinVersion != tls.VersionTLS12 || c.InsecureSkipVerify {
 			t.Errorf("%+v", c)
-		}
-	})
-	t.Run("KS-28/own_client_without_cookies", func(t *testing.T) {
-		if own.Jar != nil {
-			t.Error("a cookie jar")
 		}
 	})
 	t.Run("KS-26/own_client_keeps_no_connection", func(t *testing.T) {
@@ -34,10 +28,16 @@ func TestOwnTransport(t *testing.T) {
 		}
 	})
 	t.Run("SE-10/own_transport_is_not_shared", func(t *testing.T) {
-		if NewClient(nil).http.Transport == own.Transport || own.Transport == http.DefaultTransport {
+		if NewClient(nil).transport == transport || transport == http.DefaultTransport {
 			t.Error("two clients share one transport")
 		}
 	})
+}
+
+func TestNoTransport(t *testing.T) {
+	if NewClient(&http.Client{}).transport != http.DefaultTransport {
+		t.Error("a client without transport has not the one of net/http")
+	}
 }
 
 func TestInspect(t *testing.T) {

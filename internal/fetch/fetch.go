@@ -11,10 +11,11 @@ import (
 	"io"
 	"net/http"
 	"net/url"
-	"runtime"
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/bearerguard/bearerguard/internal/hook"
 )
 
 // Timeout bounds one [Client.Get] from dialing to the last byte (DF-07, DF-11).
@@ -70,12 +71,17 @@ var (
 
 // Get sends r and reads the whole answer. Every error is an [*Error], also when
 // the transport panics. ctx can only shorten [Timeout].
-func (c *Client) Get(ctx context.Context, r Request) (resp *Response, err error) {
-	defer func() {
-		if v := recover(); v != nil {
-			resp, err = nil, &Error{URL: Redact(r.URL), Err: panicError(v)}
-		}
-	}()
+func (c *Client) Get(ctx context.Context, r Request) (*Response, error) {
+	var resp *Response
+	var err error
+	p := hook.Call("the HTTP transport", func() { resp, err = c.get(ctx, r) })
+	if p != nil {
+		return nil, &Error{URL: Redact(r.URL), Err: p}
+	}
+	return resp, err
+}
+
+func (c *Client) get(ctx context.Context, r Request) (*Response, error) {
 	ctx, cancel := context.WithTimeout(ctx, Timeout)
 	defer cancel()
 	answer, err := c.send(ctx, r)
@@ -97,7 +103,12 @@ func (c *Client) send(ctx context.Context, r Request) (*http.Response, error) {
 	if r.LastModified != "" {
 		req.Header.Set("If-Modified-Since", r.LastModified)
 	}
-	answer, err := c.http.Do(req)
+	// Not by way of http.Client: that would parse Location even if it is not to be
+	// followed, and quote one that it cannot read in an error.
+	answer, err := c.transport.RoundTrip(req)
+	if err == nil && (answer == nil || answer.Body == nil) {
+		err = errors.New("the HTTP transport returned no answer")
+	}
 	if err != nil {
 		reason := reasonOf(ctx, err)
 		return nil, &Error{URL: Redact(r.URL), Err: reason, Unreachable: isNetwork(reason)}
@@ -155,10 +166,6 @@ func reasonOf(ctx context.Context, err error) error {
 	case context.Canceled:
 		return ErrCanceled
 	}
-	var ue *url.Error
-	if errors.As(err, &ue) {
-		return ue.Err
-	}
 	return err
 }
 
@@ -186,12 +193,4 @@ func Redact(raw string) string {
 		return "(unreadable URL)"
 	}
 	return (&url.URL{Scheme: u.Scheme, Host: u.Host, Path: u.Path, RawPath: u.RawPath}).String()
-}
-
-// panicError does not quote the value of a panic, which may hold a secret.
-func panicError(v any) error {
-	if r, ok := v.(runtime.Error); ok {
-		return fmt.Errorf("panic in the HTTP transport: %w", r)
-	}
-	return fmt.Errorf("panic in the HTTP transport: value of type %T", v)
 }

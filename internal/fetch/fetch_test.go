@@ -204,6 +204,15 @@ func TestSuppliedClient(t *testing.T) {
 			t.Error("the client was changed")
 		}
 	})
+	t.Run("SE-01/F34_no_answer", func(t *testing.T) {
+		for _, answer := range []*http.Response{nil, {StatusCode: 200}} {
+			base := &http.Client{Transport: trip(func(*http.Request) (*http.Response, error) { return answer, nil })}
+			resp, err := fetch.NewClient(base).Get(t.Context(), fetch.Request{URL: address})
+			if fe := wantError(t, resp, err); !fe.Unreachable || !strings.Contains(fe.Error(), "no answer") {
+				t.Errorf("%+v", fe)
+			}
+		}
+	})
 	t.Run("SE-02/panic_value_is_not_quoted", func(t *testing.T) {
 		for _, value := range []any{"secret", errors.New("secret"), fmt.Errorf("secret %d", 1)} {
 			base := &http.Client{Transport: trip(func(*http.Request) (*http.Response, error) { panic(value) })}
