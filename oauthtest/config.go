@@ -19,7 +19,8 @@ type Config struct {
 	// port. [NewServer] does not use it.
 	Addr string
 	// Issuer is the issuer identifier, an http or https URL; it may have a path.
-	// "" means https://issuer.test in memory, and http://host:port under Listen.
+	// "" means https://issuer.test in memory, and http://host:port under Listen, which
+	// takes http URLs only.
 	Issuer string
 	// Algorithm signs every token. "" means RS256; also RS384, RS512, PS256, PS384,
 	// PS512, ES256, ES384, ES512, EdDSA and Ed25519 (RFC 7518 §3.1, RFC 9864 §2.2).

@@ -11,6 +11,7 @@ import (
 	"crypto/rsa"
 	"fmt"
 	"sync"
+	"sync/atomic"
 
 	"github.com/bearerguard/bearerguard/internal/jose"
 )
@@ -22,12 +23,17 @@ type signingKey struct {
 	jwk     []byte
 }
 
+// serial numbers the kids of the process. A key serves again after its server is
+// closed, but never under the same kid, so that no later server takes old tokens.
+var serial atomic.Int64
+
 // newSigningKey takes a key that no other open server has.
-func newSigningKey(id, alg string) (*signingKey, error) {
+func newSigningKey(alg string) (*signingKey, error) {
 	private, err := spare.take(alg)
 	if err != nil {
 		return nil, err
 	}
+	id := fmt.Sprintf("key-%d", serial.Add(1))
 	jwk, err := jose.PublicJWK(private.Public(), map[string]any{"kid": id, "alg": alg, "use": "sig"})
 	if err != nil {
 		return nil, fmt.Errorf("oauthtest: make JWK: %w", err)

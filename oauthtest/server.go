@@ -3,6 +3,8 @@
 package oauthtest
 
 import (
+	"cmp"
+	"context"
 	"crypto"
 	"errors"
 	"fmt"
@@ -65,11 +67,16 @@ func NewServer(t testing.TB, edits ...func(*Config)) *Server {
 }
 
 // Listen starts a server on a loopback address, over plain http, for use without
-// a test; the caller closes it. An address that is not on loopback is refused.
+// a test; the caller closes it. An address that is not on loopback is refused, and
+// so is an https issuer. [Server.HTTPClient] reaches it by the host of its issuer,
+// whatever that name stands for elsewhere.
 func Listen(cfg Config) (*Server, error) {
 	addr, err := loopback(cfg.Addr)
 	if err != nil {
 		return nil, err
+	}
+	if u, err := url.Parse(cfg.Issuer); err == nil && u.Scheme == "https" {
+		return nil, errors.New("oauthtest: Issuer is an https URL, but Listen serves without TLS: use an http URL, or NewServer")
 	}
 	s, err := newServer(cfg)
 	if err != nil {
@@ -82,9 +89,21 @@ func Listen(cfg Config) (*Server, error) {
 	if s.issuer == "" {
 		s.issuer = "http://" + l.Addr().String()
 	}
-	s.transport = &http.Transport{}
+	u, _ := url.Parse(s.issuer) // complete parsed it before
+	s.transport = &http.Transport{DialContext: dialer(u, l.Addr().String())}
 	s.start(l, s.serve)
 	return s, nil
+}
+
+// dialer leads connections for the host of an http issuer to addr.
+func dialer(issuer *url.URL, addr string) func(context.Context, string, string) (net.Conn, error) {
+	host := net.JoinHostPort(issuer.Hostname(), cmp.Or(issuer.Port(), "80"))
+	return func(ctx context.Context, network, to string) (net.Conn, error) {
+		if to == host {
+			to = addr
+		}
+		return new(net.Dialer).DialContext(ctx, network, to)
+	}
 }
 
 func newServer(cfg Config) (*Server, error) {
@@ -118,7 +137,9 @@ func (s *Server) onlyHost(host string) http.HandlerFunc {
 }
 
 // Close closes the caches made by VerifierConfig, then the server. Further calls
-// return the same. Tokens can be made afterwards, but nobody can verify them.
+// return the same. Tokens can still be made afterwards. Since making keys is slow,
+// later servers of the process use these again, under another kid: they know no
+// token of this server, unless an edit took the kid out of it.
 func (s *Server) Close() error {
 	s.closing.Do(func() {
 		s.mu.Lock()
@@ -189,7 +210,7 @@ func (s *Server) Rotate() {
 func (s *Server) addKey() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	key, err := newSigningKey(fmt.Sprintf("key-%d", len(s.keys)+1), s.cfg.Algorithm)
+	key, err := newSigningKey(s.cfg.Algorithm)
 	if err != nil {
 		return err
 	}

@@ -41,7 +41,7 @@ func TestInstances(t *testing.T) {
 			wantVerdict(t, v, as.Token(), nil)
 		})
 	})
-	// Servers with the same issuer and the same kids are strangers to each other.
+	// Servers with the same issuer are strangers to each other, with kid or without.
 	t.Run("TA-01/parallel_instances", func(t *testing.T) {
 		var wg sync.WaitGroup
 		for range 8 {
@@ -50,7 +50,8 @@ func TestInstances(t *testing.T) {
 				v := newVerifier(t, as.VerifierConfig(api))
 				other.VerifierConfig(api)
 				wantVerdict(t, v, as.Token(), nil)
-				wantVerdict(t, v, other.Token(), verifier.ErrSignature)
+				wantVerdict(t, v, other.Token(), verifier.ErrUnknownKey)
+				wantVerdict(t, v, other.Token(oauthtest.NoHeader("kid")), verifier.ErrSignature)
 			})
 		}
 		wg.Wait()
@@ -100,6 +101,42 @@ func TestListenAddress(t *testing.T) {
 		_, err := oauthtest.Listen(oauthtest.Config{Addr: strings.TrimPrefix(first.Issuer(), "http://")})
 		if err == nil {
 			t.Error("two servers on one port")
+		}
+	})
+}
+
+// TestListenIssuer: the name in the issuer leads to the listener, and nowhere else.
+func TestListenIssuer(t *testing.T) {
+	for _, issuer := range []string{"http://as.invalid", "http://as.invalid:9999/t1", "http://[2001:db8::1]:8080"} {
+		t.Run("TA-01/listen_as_"+issuer, func(t *testing.T) {
+			as := listen(t, oauthtest.Config{Issuer: issuer})
+			if as.Issuer() != issuer {
+				t.Errorf("issuer %s", as.Issuer())
+			}
+			if a := get(t, as.HTTPClient(), issuer+"/jwks"); a.status != http.StatusOK {
+				t.Errorf("status %d", a.status)
+			}
+			wantVerdict(t, newVerifier(t, as.VerifierConfig(api)), as.Token(), nil)
+		})
+	}
+	t.Run("TA-01/other_hosts_are_themselves", func(t *testing.T) {
+		as, other := listen(t, oauthtest.Config{Issuer: "http://as.invalid"}), listen(t, oauthtest.Config{})
+		if a := get(t, as.HTTPClient(), other.Issuer()+"/.well-known/openid-configuration"); a.json["issuer"] != other.Issuer() {
+			t.Errorf("%d %s", a.status, a.body)
+		}
+	})
+	t.Run("TA-01/https_needs_TLS", func(t *testing.T) {
+		for _, issuer := range []string{"https://as.invalid", "HTTPS://127.0.0.1:8080"} {
+			as, err := oauthtest.Listen(oauthtest.Config{Issuer: issuer})
+			if err == nil {
+				as.Close()
+				t.Fatal("accepted")
+			}
+			for _, word := range []string{"Issuer", "TLS", "NewServer"} {
+				if !strings.Contains(err.Error(), word) {
+					t.Errorf("no %s in the error: %v", word, err)
+				}
+			}
 		}
 	})
 }
@@ -262,6 +299,33 @@ func TestClose(t *testing.T) {
 	if resp, err := as.HTTPClient().Do(req); err == nil {
 		resp.Body.Close()
 		t.Error("still serves after Close")
+	}
+}
+
+func TestCloseEndsTheCaches(t *testing.T) {
+	as := oauthtest.NewServer(t)
+	keys := as.VerifierConfig(api).Keys
+	if _, err := keys.Keys(t.Context(), nil); err != nil {
+		t.Fatal(err)
+	}
+	as.Close()
+	if set, err := keys.Keys(t.Context(), nil); set != nil || verifier.ClassOf(err) != verifier.ErrKeysUnavailable {
+		t.Errorf("an open cache after Close: %v", err)
+	}
+}
+
+// Keys serve again after Close, and no later server may take the tokens.
+func TestTokenOfAClosedServer(t *testing.T) {
+	for range 10 { // whichever key a server is given
+		before := oauthtest.NewServer(t)
+		before.VerifierConfig(api)
+		old := before.Token()
+		before.Close()
+		after := oauthtest.NewServer(t)
+		v := newVerifier(t, after.VerifierConfig(api))
+		wantVerdict(t, v, after.Token(), nil)
+		wantVerdict(t, v, old, verifier.ErrUnknownKey)
+		wantVerdict(t, v, before.Token(), verifier.ErrUnknownKey)
 	}
 }
 

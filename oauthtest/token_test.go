@@ -41,7 +41,8 @@ func TestDefaultToken(t *testing.T) {
 		}
 	})
 	t.Run("TA-16/header", func(t *testing.T) {
-		if want := map[string]any{"typ": "at+jwt", "alg": "ES256", "kid": "key-1"}; !reflect.DeepEqual(header, want) {
+		kid, _ := header["kid"].(string)
+		if want := map[string]any{"typ": "at+jwt", "alg": "ES256", "kid": kid}; kid == "" || !reflect.DeepEqual(header, want) {
 			t.Errorf("header %v", header)
 		}
 	})
@@ -106,7 +107,7 @@ func TestEdits(t *testing.T) {
 		{"claim", oauthtest.Claim("nbf", noon.Add(time.Hour).Unix()), nil, map[string]any{"nbf": at(time.Hour)}, verifier.ErrNotYetValid},
 		{"no_claim", oauthtest.NoClaim("jti"), nil, map[string]any{"jti": nil}, verifier.ErrMissingClaim},
 		{"issuer", oauthtest.Claim("iss", "https://evil.test"), nil, map[string]any{"iss": "https://evil.test"}, verifier.ErrIssuer},
-		{"header", oauthtest.Header("kid", "key-9"), map[string]any{"kid": "key-9"}, nil, verifier.ErrUnknownKey},
+		{"header", oauthtest.Header("kid", "unknown"), map[string]any{"kid": "unknown"}, nil, verifier.ErrUnknownKey},
 		{"no_header", oauthtest.NoHeader("kid"), map[string]any{"kid": nil}, nil, nil},
 		{"algorithm", oauthtest.Header("alg", "none"), map[string]any{"alg": "none"}, nil, verifier.ErrAlgorithm},
 		{"type", oauthtest.Type("JWT"), map[string]any{"typ": "JWT"}, nil, verifier.ErrTokenType},
