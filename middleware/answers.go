@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/bearerguard/bearerguard/internal/challenge"
+	"github.com/bearerguard/bearerguard/internal/hook"
 	"github.com/bearerguard/bearerguard/verifier"
 )
 
@@ -123,12 +124,21 @@ func answerTo(e *verifier.Error) *answer {
 
 // classify makes an Error of any err; one without a class is [verifier.ErrInternal].
 // Errors are the application's code, too: asking a nil pointer for its cause panics.
-func classify(err error) (e *verifier.Error) {
-	defer func() {
-		if p := recover(); p != nil {
-			e = panicked("an error value", p)
-		}
-	}()
+func classify(err error) *verifier.Error {
+	var e *verifier.Error
+	if p := hook.Call("an error value", func() { e = classOf(err) }); p != nil {
+		return internal(p)
+	}
+	return e
+}
+
+// classed reports whether err has a class, so that whoever made it reported it.
+func classed(err error) (known bool) {
+	p := hook.Call("an error value", func() { known = verifier.ClassOf(err) != nil })
+	return known && p == nil
+}
+
+func classOf(err error) (e *verifier.Error) {
 	class := verifier.ClassOf(err)
 	if class == nil {
 		return &verifier.Error{Class: verifier.ErrInternal, Cause: err}

@@ -227,10 +227,10 @@ func TestBody(t *testing.T) {
 				t.Errorf("%s %s, want %v", got.Header.Get("Content-Type"), got.body, want)
 			}
 			head, _ := ask(t, problem, "HEAD", o.class)
-			got.Header.Del("Content-Length")
 			got.body = ""
 			t.Run("HT-01/N9_HEAD", func(t *testing.T) { sameAnswer(t, head, got) })
 			got.Header.Del("Content-Type")
+			got.Header.Del("Content-Length")
 			bare.Header.Del("Content-Length")
 			sameAnswer(t, got, bare)
 		})
@@ -252,6 +252,17 @@ func TestBody(t *testing.T) {
 		}, "GET", verifier.ErrExpired)
 		if got.StatusCode != 401 || got.body != "invalid_token" || seen != (middleware.Denial{Status: 401, Code: "invalid_token", Description: "The access token has expired"}) {
 			t.Errorf("%d %q, %+v", got.StatusCode, got.body, seen)
+		}
+	})
+	t.Run("HT-08/no_body_no_content_type", func(t *testing.T) {
+		for _, body := range [][]byte{nil, {}} {
+			got, bare := ask(t, func(c *middleware.Config) {
+				c.Body = func(*middleware.Denial) (string, []byte) { return "text/plain", body }
+			}, "GET", verifier.ErrExpired)
+			if got.Header["Content-Type"] != nil {
+				t.Errorf("Content-Type %q", got.Header["Content-Type"])
+			}
+			sameAnswer(t, got, bare)
 		}
 	})
 	t.Run("HT-08/no_content_type_no_body", func(t *testing.T) {

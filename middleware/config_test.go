@@ -219,6 +219,22 @@ func TestWarnings(t *testing.T) {
 			}
 		})
 	}
+	t.Run("CH-20/one_warning_for_Guard_and_Route", func(t *testing.T) {
+		cfg := cfg
+		cfg.Realm = long(2049)
+		g, err := middleware.New(cfg)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, req := range []verifier.Requirement{scopes.All(), read} {
+			if _, err := g.Route(req); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if got := seen.take(verifier.EventWarning); len(got) != 1 {
+			t.Errorf("warnings: %v", got)
+		}
+	})
 	t.Run("SE-01/hook_panics_at_construction", func(t *testing.T) {
 		cfg := middleware.Config{Verifier: new(script), Realm: long(2049), OnEvent: func(verifier.Event) { panic("hook") }}
 		if g, err := middleware.New(cfg); g != nil || verifier.ClassOf(err) != verifier.ErrConfig {

@@ -130,7 +130,7 @@ func TestOtherSources(t *testing.T) {
 		{"K21/already_authenticated", func(r *http.Request) {
 			r.Header.Set("X-User", "admin")
 			r.Header.Set("X-Authenticated", "true")
-			r.Header.Set("User-Agent", "kube-probe/1.30")
+			r.Header.Set("User-Agent", "probe/1.30")
 		}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {

@@ -11,6 +11,7 @@ import (
 
 	"github.com/bearerguard/bearerguard/internal/challenge"
 	"github.com/bearerguard/bearerguard/internal/ctxkey"
+	"github.com/bearerguard/bearerguard/internal/hook"
 	"github.com/bearerguard/bearerguard/verifier"
 )
 
@@ -45,7 +46,9 @@ func (rt *Route) Deny(w http.ResponseWriter, r *http.Request, err error) {
 // Deny refuses a request from inside a handler, with the bytes that the guard in
 // front of it would send: err is the result of Token.Require, or an error of a class
 // of package verifier. The challenge lists the scopes of all rules the request met
-// and those of err. Return after it, and call it before anything is written.
+// and those of err. Return after it (in Gin, call c.Abort, too), and call it before
+// anything is written. What the handler has put into the header to describe its own
+// body is removed, except Content-Encoding, which a layer further out may have set.
 //
 // An err without a class, nil, and a request that no Guard let pass are answered
 // with 503.
@@ -67,6 +70,10 @@ var unready = &Route{guard: new(Guard)}
 
 var errUnguarded = errors.New("no Guard ran before middleware.Deny")
 
+// representation are the fields by which a handler describes what it meant to send.
+// Content-Encoding is not one of them: it may be that of a layer further out.
+var representation = []string{"Content-Length", "Content-Type", "Content-Disposition", "Content-Range", "Etag", "Last-Modified"}
+
 // deny is the one writer of refusals.
 func (rt *Route) deny(w http.ResponseWriter, r *http.Request, e *verifier.Error, outer []string) {
 	a := answerTo(e)
@@ -76,6 +83,9 @@ func (rt *Route) deny(w http.ResponseWriter, r *http.Request, e *verifier.Error,
 		a = ourOwnFault
 	}
 	h := w.Header()
+	for _, name := range representation {
+		h.Del(name)
+	}
 	if a.challenge {
 		h.Add("Www-Authenticate", rt.challengeFor(a, rt.scopes(outer, e.Challenge.Scope)))
 	}
@@ -83,13 +93,22 @@ func (rt *Route) deny(w http.ResponseWriter, r *http.Request, e *verifier.Error,
 	if a.retry {
 		h.Set("Retry-After", retryAfter(e.RetryAfter))
 	}
-	h.Del("Content-Length") // of what the handler meant to send
 	if len(body) > 0 {
 		h.Set("Content-Type", contentType)
+		h.Set("Content-Length", strconv.Itoa(len(body))) // the same for HEAD
 	}
-	w.WriteHeader(a.status)
+	send(w, a.status)
 	if len(body) > 0 && r.Method != http.MethodHead {
 		_, _ = w.Write(body) // the client is gone, or has the whole answer
+	}
+}
+
+// send commits the status. Some frameworks only take note of it, so that a handler
+// further in or out could still turn the refusal into something else.
+func send(w http.ResponseWriter, status int) {
+	w.WriteHeader(status)
+	if noted, ok := w.(interface{ WriteHeaderNow() }); ok {
+		noted.WriteHeaderNow()
 	}
 }
 
@@ -112,12 +131,12 @@ func (rt *Route) body(a *answer) (contentType string, body []byte, err *verifier
 	if rt.guard.cfg.Body == nil {
 		return "", nil, nil
 	}
-	defer func() {
-		if p := recover(); p != nil {
-			contentType, body, err = "", nil, panicked("Config.Body", p)
-		}
-	}()
-	contentType, body = rt.guard.cfg.Body(&Denial{Status: a.status, Code: a.code, Description: a.description})
+	p := hook.Call("Config.Body", func() {
+		contentType, body = rt.guard.cfg.Body(&Denial{Status: a.status, Code: a.code, Description: a.description})
+	})
+	if p != nil {
+		return "", nil, internal(p)
+	}
 	if contentType == "" {
 		body = nil
 	}

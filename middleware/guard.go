@@ -13,6 +13,7 @@ import (
 	"strings"
 
 	"github.com/bearerguard/bearerguard/internal/challenge"
+	"github.com/bearerguard/bearerguard/internal/hook"
 	"github.com/bearerguard/bearerguard/verifier"
 )
 
@@ -37,8 +38,10 @@ type Config struct {
 	// Extra parameters are sent at the end of every challenge (RFC 9110 §11.2).
 	Extra []Param
 	// Preflight, if set, gets every CORS preflight instead of the protected handler,
-	// unauthenticated; it is a CORS library's handler. nil treats preflights as other
-	// requests, which suits a CORS layer outside the Guard.
+	// unauthenticated; it is a CORS library's handler. The Guard must see OPTIONS for
+	// that: register it for the path with the same Guard, or put the Guard around the
+	// router. nil treats preflights as other requests, which suits a CORS layer outside
+	// the Guard.
 	Preflight http.Handler
 	// RequireTLS refuses requests that reached this server without TLS with 403, before
 	// the token is looked at (RFC 6750 §5.3). Behind a proxy that ends TLS, leave it false.
@@ -157,20 +160,16 @@ func (g *Guard) warn(warnings []string) error {
 	return nil
 }
 
-func (g *Guard) emit(ev verifier.Event) (err *verifier.Error) {
+func (g *Guard) emit(ev verifier.Event) *verifier.Error {
 	if g == nil || g.cfg.OnEvent == nil {
 		return nil
 	}
-	defer func() {
-		if p := recover(); p != nil {
-			err = panicked("OnEvent", p)
-		}
-	}()
-	g.cfg.OnEvent(ev)
+	if p := hook.Call("OnEvent", func() { g.cfg.OnEvent(ev) }); p != nil {
+		return internal(p)
+	}
 	return nil
 }
 
-// panicked describes a panic without its value, which may hold a token.
-func panicked(where string, v any) *verifier.Error {
-	return &verifier.Error{Class: verifier.ErrInternal, Cause: fmt.Errorf("panic in %s: value of type %T", where, v)}
+func internal(cause error) *verifier.Error {
+	return &verifier.Error{Class: verifier.ErrInternal, Cause: cause}
 }

@@ -9,6 +9,8 @@ import (
 	"net/http/httptest"
 	"sync"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/bearerguard/bearerguard/middleware"
 	"github.com/bearerguard/bearerguard/oauthtest"
@@ -67,6 +69,67 @@ func TestReuse(t *testing.T) {
 		layer := between(behind(t, g, whoami, read), func(r *http.Request) { r.Header.Del("Authorization") })
 		wants(t, ask(t, behind(t, g, layer), nil, "Bearer ok~read"), 401, w01)
 	})
+}
+
+// TestReuseEnds: a handler that goes on for long, and asks nested guards now and
+// then, does not live on the first result for ever.
+func TestReuseEnds(t *testing.T) {
+	const expiry = 90 * time.Second // with the leeway
+	// dispatch calls a nested guard after each of the waits, all with the request
+	// that the outer guard passed on.
+	type layer = func(http.HandlerFunc) http.HandlerFunc
+	dispatch := func(waits ...time.Duration) layer {
+		return func(inner http.HandlerFunc) http.HandlerFunc {
+			return func(w http.ResponseWriter, r *http.Request) {
+				var last *httptest.ResponseRecorder
+				for _, wait := range waits {
+					time.Sleep(wait)
+					last = httptest.NewRecorder()
+					inner(last, r)
+				}
+				w.WriteHeader(last.Code)
+			}
+		}
+	}
+	for _, tc := range []struct {
+		name          string
+		layers        []layer
+		calls, status int
+	}{
+		{"BT-20/at_once", []layer{dispatch(0)}, 1, 200},
+		{"BT-20/after_5_s", []layer{dispatch(0, 5*time.Second)}, 1, 200},
+		{"BT-20/after_more_than_5_s", []layer{dispatch(0, 5*time.Second+1)}, 2, 200},
+		{"BT-20/after_6_s", []layer{dispatch(0, 6*time.Second)}, 2, 200},
+		{"BT-20/reuse_does_not_prolong", []layer{dispatch(4 * time.Second), dispatch(4 * time.Second)}, 2, 200},
+		{"JV-22/just_before_expiry", []layer{dispatch(0, 6*time.Second, expiry-6*time.Second-1)}, 3, 200},
+		{"JV-22/expired", []layer{dispatch(0, 6*time.Second, expiry-6*time.Second)}, 3, 401},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				as := oauthtest.NewServer(t)
+				v, err := verifier.New(as.VerifierConfig("https://api.test"))
+				if err != nil {
+					t.Fatal(err)
+				}
+				calls := 0
+				g, _ := newGuard(t, func(c *middleware.Config) {
+					c.Verifier = wrapped{v, func(_ context.Context, _ string, reqs []verifier.Requirement) []verifier.Requirement {
+						calls++
+						return reqs
+					}}
+				})
+				h := behind(t, g, whoami)
+				for _, l := range tc.layers {
+					h = behind(t, g, l(h))
+				}
+				w, r := httptest.NewRecorder(), httptest.NewRequest("GET", "/", nil)
+				r.Header.Set("Authorization", "Bearer "+as.Token(oauthtest.ExpiresIn(time.Minute)))
+				if h(w, r); w.Code != tc.status || calls != tc.calls {
+					t.Errorf("status %d after %d verifications, want %d and %d", w.Code, calls, tc.status, tc.calls)
+				}
+			})
+		})
+	}
 }
 
 func TestOtherGuards(t *testing.T) {
@@ -158,15 +221,27 @@ func TestNestedScopes(t *testing.T) {
 		got := ask(t, behind(t, other, behind(t, g, whoami, scopes.All("b")), scopes.All("a")), nil, "Bearer ok~a")
 		wants(t, got, 403, lacks("a b"))
 	})
+	// Both routes extend the scopes of the group while the other request is under way.
 	t.Run("CH-13/routes_do_not_mix", func(t *testing.T) {
-		left, right := scopes.All("left"), scopes.All("right")
-		mux := http.NewServeMux()
-		mux.Handle("/left", behind(t, g, whoami, left))
-		mux.Handle("/right", behind(t, g, whoami, right))
-		conn := listen(t, behind(t, g, mux.ServeHTTP, scopes.All("group")))
-		for path, want := range map[string]string{"/left": "group left", "/right": "group right"} {
-			wants(t, send(t, conn, func(r *http.Request) { r.URL.Path = path }, "Bearer ok~group"), 403, lacks(want))
+		var both sync.WaitGroup
+		both.Add(2)
+		together := func(w http.ResponseWriter, r *http.Request) {
+			both.Done()
+			both.Wait()
+			middleware.Deny(w, r, verifier.ErrInsufficientScope)
 		}
+		mux := http.NewServeMux()
+		mux.Handle("/left", behind(t, g, together, scopes.All("left")))
+		mux.Handle("/right", behind(t, g, together, scopes.All("right")))
+		conn := listen(t, behind(t, g, mux.ServeHTTP, scopes.All("g1", "g2", "g3")))
+		var wg sync.WaitGroup
+		for _, name := range []string{"left", "right"} {
+			wg.Go(func() {
+				got := send(t, conn, func(r *http.Request) { r.URL.Path = "/" + name }, "Bearer ok~g1~g2~g3~left~right")
+				wants(t, got, 403, lacks("g1 g2 g3 "+name))
+			})
+		}
+		wg.Wait()
 	})
 }
 

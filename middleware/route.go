@@ -8,9 +8,11 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
+	"time"
 
 	"github.com/bearerguard/bearerguard/internal/challenge"
 	"github.com/bearerguard/bearerguard/internal/ctxkey"
+	"github.com/bearerguard/bearerguard/internal/hook"
 	"github.com/bearerguard/bearerguard/verifier"
 )
 
@@ -28,7 +30,7 @@ type Route struct {
 // class [verifier.ErrConfig]: a rule is nil or faulty. It succeeds for a zero
 // Guard, whose routes deny everything.
 func (g *Guard) Route(reqs ...verifier.Requirement) (*Route, error) {
-	rt := &Route{guard: g, reqs: slices.Clone(reqs)}
+	rt := &Route{guard: g, reqs: slices.Clip(slices.Clone(reqs))} // clipped: a wrapped verifier may append
 	var faults []error
 	var warnings []string
 	for i, req := range rt.reqs {
@@ -61,25 +63,26 @@ func inspect(req verifier.Requirement) (scope, warnings []string, err error) {
 	if isNil(req) {
 		return nil, nil, errors.New("nil: leave it out")
 	}
-	defer func() {
-		if p := recover(); p != nil {
-			err = panicked("a Requirement", p)
-		}
-	}()
-	if c, ok := req.(verifier.Challenger); ok {
-		ch, err := c.Challenge()
-		if err != nil {
-			return nil, nil, err
-		}
-		for _, s := range ch.Scope {
-			if !challenge.ValidScope(s) {
-				return nil, nil, fmt.Errorf("its challenge lists %q, which is not a scope (RFC 6749 §3.3)", s)
+	p := hook.Call("a Requirement", func() {
+		if c, ok := req.(verifier.Challenger); ok {
+			var ch verifier.Challenge
+			ch, err = c.Challenge()
+			scope = slices.Clone(ch.Scope)
+			if e, ok := err.(*verifier.Error); ok && e != nil && e.Class == verifier.ErrConfig && e.Cause != nil {
+				err = e.Cause // Route says the class, once
 			}
 		}
-		scope = ch.Scope
+		if w, ok := req.(interface{ Warnings() []string }); ok {
+			warnings = w.Warnings()
+		}
+	})
+	if err := errors.Join(p, err); err != nil {
+		return nil, nil, err
 	}
-	if w, ok := req.(interface{ Warnings() []string }); ok {
-		warnings = w.Warnings()
+	for _, s := range scope {
+		if !challenge.ValidScope(s) {
+			return nil, nil, fmt.Errorf("its challenge lists %q, which is not a scope (RFC 6749 §3.3)", s)
+		}
 	}
 	return scope, warnings, nil
 }
@@ -101,7 +104,9 @@ var errAnswered = errors.New("a preflight request, answered by Config.Preflight"
 
 // Check decides about r. It returns r with the token in its context, or an error,
 // which the caller passes to [Route.Deny] without running the protected handler.
-// It neither reads the body nor, but for a preflight, writes to w.
+// It neither reads the body nor, but for a preflight handed to Config.Preflight,
+// writes to w; the error is then one that means nothing but to Deny. Every other
+// error is a [*verifier.Error].
 func (rt *Route) Check(w http.ResponseWriter, r *http.Request) (*http.Request, error) {
 	return rt.check(w, r, false)
 }
@@ -131,21 +136,23 @@ func (rt *Route) check(w http.ResponseWriter, r *http.Request, optional bool) (*
 		if err := tok.Require(rt.reqs...); err != nil {
 			return nil, g.report(classify(err))
 		}
-		return rt.pass(r, outer, tok), nil
+		return rt.pass(r, outer, *outer), nil
 	}
 	raw, refusal := bearer(r)
 	switch {
 	case refusal == nil:
 	case optional && refusal.Class == verifier.ErrNoCredentials && len(rt.reqs) == 0:
-		return rt.pass(r, outer, nil), nil
+		return rt.pass(r, outer, ctxkey.State{Guard: g}), nil
 	default:
 		return nil, g.report(refusal)
 	}
+	result := g.outcome(r)
 	tok, err := g.verify(r.Context(), raw, rt.reqs)
 	if err != nil {
 		return nil, err
 	}
-	return rt.pass(r, outer, tok), nil
+	result.Token = tok
+	return rt.pass(r, outer, *result), nil
 }
 
 var (
@@ -164,6 +171,11 @@ func isPreflight(r *http.Request) bool {
 		r.Header.Get("Origin") != "" && r.Header.Get("Access-Control-Request-Method") != ""
 }
 
+// reuse is how long the result of one guard serves the guards nested in it. Within
+// one pass through a chain it is plenty; a handler that hands its context on to
+// later work, such as a stream's messages, must not live on an old result.
+const reuse = 5 * time.Second
+
 // verified returns the token that g verified for this very request, or nil: a
 // request that was changed on the way, or another guard's result, counts for
 // nothing.
@@ -176,42 +188,54 @@ func (g *Guard) verified(s *ctxkey.State, r *http.Request) *verifier.Token {
 		r.Method != s.Method || r.Host != s.Host || r.RequestURI != s.Target {
 		return nil
 	}
+	if time.Since(s.Verified) > reuse {
+		return nil
+	}
 	tok, _ := s.Token.(*verifier.Token)
 	return tok
 }
 
-// pass returns r with the outcome in its context; tok is nil if r is anonymous.
-func (rt *Route) pass(r *http.Request, outer *ctxkey.State, tok *verifier.Token) *http.Request {
-	s := &ctxkey.State{Guard: rt.guard, Scopes: rt.scope}
+// outcome is what verifying this request comes to: all that a later guard compares
+// is read before the verifier runs, since a wrapped one may change the request.
+func (g *Guard) outcome(r *http.Request) *ctxkey.State {
+	s := &ctxkey.State{
+		Guard:    g,
+		DPoP:     slices.Clone(r.Header["Dpop"]),
+		Method:   r.Method,
+		Host:     r.Host,
+		Target:   r.RequestURI,
+		Verified: time.Now(),
+	}
+	if lines := r.Header["Authorization"]; len(lines) == 1 {
+		s.Authorization = lines[0]
+	}
+	return s
+}
+
+// pass returns r with s, which now also names the scopes met so far, in its context.
+func (rt *Route) pass(r *http.Request, outer *ctxkey.State, s ctxkey.State) *http.Request {
+	s.Scopes = rt.scope
 	if outer != nil && len(outer.Scopes) > 0 {
 		s.Scopes = join(outer.Scopes, rt.scope)
 	}
-	if tok != nil {
-		s.Token = tok
-		s.Authorization = r.Header["Authorization"][0]
-		// The lines themselves, since whoever holds the header can change the slice.
-		s.DPoP = slices.Clone(r.Header["Dpop"])
-		s.Method, s.Host, s.Target = r.Method, r.Host, r.RequestURI
-	}
-	return r.WithContext(ctxkey.Put(r.Context(), s))
+	return r.WithContext(ctxkey.Put(r.Context(), &s))
 }
 
 // verify asks the verifier. The refusals it returns itself were reported by it;
 // what is not a proper answer of a verifier is reported here.
-func (g *Guard) verify(ctx context.Context, raw string, reqs []verifier.Requirement) (tok *verifier.Token, err error) {
-	defer func() {
-		if p := recover(); p != nil {
-			tok, err = nil, g.report(panicked("Config.Verifier", p))
-		}
-	}()
-	tok, err = g.cfg.Verifier.VerifyBound(ctx, raw, unbound, reqs...)
+func (g *Guard) verify(ctx context.Context, raw string, reqs []verifier.Requirement) (*verifier.Token, error) {
+	var tok *verifier.Token
+	var err error
+	p := hook.Call("Config.Verifier", func() { tok, err = g.cfg.Verifier.VerifyBound(ctx, raw, unbound, reqs...) })
 	switch {
-	case err != nil && verifier.ClassOf(err) != nil:
-		return nil, err
-	case err != nil:
+	case p != nil:
+		return nil, g.report(internal(p))
+	case err != nil && !classed(err):
 		return nil, g.report(classify(err))
+	case err != nil:
+		return nil, classify(err)
 	case tok == nil:
-		return nil, g.report(&verifier.Error{Class: verifier.ErrInternal, Cause: errNoAnswer})
+		return nil, g.report(internal(errNoAnswer))
 	}
 	// A wrapper that forgets to call confirm must not lift the sender constraint.
 	if err := unbound(ctx, tok); err != nil {
@@ -236,7 +260,8 @@ func unbound(_ context.Context, tok *verifier.Token) error {
 
 // TokenFrom returns the verified token of the request whose context ctx is; ok is
 // false for an anonymous request, and where no Guard ran, which [Guarded] tells
-// apart.
+// apart. All code of the request shares the token, guards further in included: do
+// not change it.
 func TokenFrom(ctx context.Context) (tok *verifier.Token, ok bool) {
 	if s := ctxkey.From(ctx); s != nil {
 		tok, _ = s.Token.(*verifier.Token)

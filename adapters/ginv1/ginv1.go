@@ -43,7 +43,7 @@ func wrap(rt *middleware.Route, check func(http.ResponseWriter, *http.Request) (
 		if err != nil {
 			rt.Deny(c.Writer, c.Request, err)
 			c.Abort()
-			c.Writer.WriteHeaderNow()
+			c.Writer.WriteHeaderNow() // also what Preflight answered
 			return
 		}
 		c.Request = r

@@ -5,7 +5,10 @@
 // not exported, so no other module can forge or replace the value.
 package ctxkey
 
-import "context"
+import (
+	"context"
+	"time"
+)
 
 type key struct{}
 
@@ -23,6 +26,8 @@ type State struct {
 	Authorization        string
 	DPoP                 []string
 	Method, Host, Target string
+	// Verified is when: a result serves nested guards for a short time only.
+	Verified time.Time
 
 	// Scopes are those of all scope rules met so far, outermost guard first.
 	Scopes []string
