@@ -232,6 +232,40 @@ func TestMetadataMeaning(t *testing.T) {
 	})
 }
 
+// TestNothingElseIsFetched puts an address into every member of a token in turn.
+func TestNothingElseIsFetched(t *testing.T) {
+	const evil = "https://evil.example/canary"
+	values := []any{evil, []string{evil}, map[string]any{"url": evil, "jku": evil, "$ref": evil}}
+	try := func(name string, token func(value any) string) {
+		inWorld(t, name, byIssuer, func(w *world) {
+			v := w.verifier()
+			for _, value := range values {
+				v.Verify(w.Context(), token(value))
+				w.pass(time.Minute) // past the cooldown, so that a miss may refetch
+			}
+			for _, url := range w.asked() {
+				if url != metaURL && url != jwksURL {
+					w.Errorf("asked for %s", url)
+				}
+			}
+		})
+	}
+	for _, member := range []string{"alg", "jku", "jwk", "kid", "x5u", "x5c", "x5t", "x5t#S256", "typ", "cty", "crit", "enc", "zip", "epk", "iss"} {
+		try("KS-02/C56_"+member, func(value any) string {
+			header := map[string]any{"alg": "ES256", "typ": "at+jwt", "kid": "two"}
+			header[member] = value
+			return signed("two", header, claimsOf(token("two")))
+		})
+	}
+	for _, claim := range []string{"iss", "sub", "aud", "jti", "client_id", "scope", "cnf", "act", "jwks_uri", "jku", "_claim_sources"} {
+		try("KS-02/D59_"+claim, func(value any) string {
+			claims := claimsOf(token("one"))
+			claims[claim] = value
+			return signed("one", map[string]any{"alg": "ES256", "typ": "at+jwt", "kid": "one"}, claims)
+		})
+	}
+}
+
 func TestMetadataRefresh(t *testing.T) {
 	inWorld(t, "DF-11/refreshed_every_hour", byIssuer, func(w *world) {
 		w.body(jwksURL, kids("one"), "Cache-Control", "max-age=86400")

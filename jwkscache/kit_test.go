@@ -318,9 +318,11 @@ func (w *world) keys() *verifier.KeySet {
 	return got
 }
 
-// miss asks for a newer set than old.
+var misses atomic.Int64
+
+// miss asks for a newer set than old, each time for another kid.
 func (w *world) miss(old *verifier.KeySet) (*verifier.KeySet, error) {
-	return w.cache.Keys(w.Context(), &verifier.Miss{Set: old, KeyID: "unknown"})
+	return w.cache.Keys(w.Context(), &verifier.Miss{Set: old, KeyID: fmt.Sprint("unknown-", misses.Add(1))})
 }
 
 var midnight = time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC) // where synctest begins

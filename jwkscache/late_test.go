@@ -6,6 +6,7 @@ import (
 	"context"
 	"io"
 	"net/http"
+	"net/url"
 	"runtime"
 	"strings"
 	"testing"
@@ -131,14 +132,56 @@ func TestReleasedByClose(t *testing.T) {
 			}
 			cache.Close()
 		}()
-		for range 100 {
+		for range 1000 {
 			runtime.GC()
+			runtime.Gosched()
 			select {
 			case <-released:
 				return
-			case <-time.After(10 * time.Millisecond):
+			default:
 			}
 		}
 		t.Error("the cache is still in use")
 	})
+}
+
+// valueless is an error that panics when asked what it is.
+type valueless struct{}
+
+func (valueless) Error() string { panic("no text") }
+func (valueless) Unwrap() error { panic("no cause") }
+
+type brokenBody struct{ err error }
+
+func (b brokenBody) Read([]byte) (int, error) { return 0, b.err }
+func (b brokenBody) Close() error             { return nil }
+
+// TestErrorsWithoutValue: a refresh runs on a goroutine of its own, where a panic
+// would end the process.
+func TestErrorsWithoutValue(t *testing.T) {
+	var none *url.Error
+	for name, err := range map[string]error{"typed_nil": none, "panics_when_asked": valueless{}} {
+		for where, answer := range map[string]func() (*http.Response, error){
+			"transport": func() (*http.Response, error) { return nil, err },
+			"body":      func() (*http.Response, error) { return &http.Response{StatusCode: 200, Body: brokenBody{err}}, nil },
+		} {
+			for source, cfg := range map[string]jwkscache.Config{"URL": {URL: jwksURL}, "Issuer": {Issuer: issuer}} {
+				t.Run("SE-01/F34_"+name+"_"+where+"_"+source, func(t *testing.T) {
+					cfg.HTTPClient = &http.Client{Transport: trip(func(*http.Request) (*http.Response, error) { return answer() })}
+					cache, cerr := jwkscache.New(cfg)
+					if cerr != nil {
+						t.Fatal(cerr)
+					}
+					defer cache.Close()
+					got := cache.Warm(t.Context())
+					if class := verifier.ClassOf(got); class != verifier.ErrKeysUnavailable && class != verifier.ErrMetadata {
+						t.Fatalf("class %v", class)
+					}
+					if got.Error() == "" {
+						t.Error("no text")
+					}
+				})
+			}
+		}
+	}
 }

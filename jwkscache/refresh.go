@@ -109,10 +109,20 @@ type attempt struct {
 	events []verifier.Event
 }
 
-// outcome makes the next state. Whatever panics below is a failed attempt.
+// outcome makes the next state. Whatever panics below is a failed attempt; asking
+// the transport's error what it is can panic, too.
 func (a *attempt) outcome(ctx context.Context) *snapshot {
-	if err := a.contained(ctx); err != nil {
-		return a.failed(err)
+	var failed *snapshot
+	p := hook.Call("a key refresh", func() {
+		if err := a.refresh(ctx); err != nil {
+			failed = a.failed(err)
+		}
+	})
+	switch {
+	case p != nil:
+		return a.failed(p)
+	case failed != nil:
+		return failed
 	}
 	wait := refreshAhead(a.keys.freshUntil.Sub(a.keys.fetched))
 	if a.meta != nil {
@@ -140,17 +150,11 @@ func (a *attempt) failed(err error) *snapshot {
 	}
 }
 
-func (a *attempt) contained(ctx context.Context) error {
-	var err error
-	p := hook.Call("a key refresh", func() {
-		if err = a.findKeys(ctx); err == nil {
-			err = a.fetchKeys(ctx)
-		}
-	})
-	if p != nil {
-		return p
+func (a *attempt) refresh(ctx context.Context) error {
+	if err := a.findKeys(ctx); err != nil {
+		return err
 	}
-	return err
+	return a.fetchKeys(ctx)
 }
 
 func (a *attempt) note(kind verifier.EventKind, class, cause error) {

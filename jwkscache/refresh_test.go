@@ -5,8 +5,10 @@ package jwkscache_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
+	"runtime"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -74,6 +76,25 @@ func TestSingleFlight(t *testing.T) {
 		w.pass(time.Second)
 		w.wantEvents(verifier.EventFetched, 1)
 		w.keys()
+		w.wantHits("", 1)
+	})
+	inWorld(t, "SE-06/M9_cancelled_requests_leave_no_goroutine", byURL, func(w *world) {
+		w.on(jwksURL, slow(time.Hour, nil))
+		go w.cache.Keys(w.Context(), nil)
+		synctest.Wait() // the one fetch is under way
+		before := runtime.NumGoroutine()
+		for range 3 {
+			w.together(1000, func() {
+				ctx, cancel := context.WithTimeout(w.Context(), time.Millisecond)
+				defer cancel()
+				_, err := w.cache.Keys(ctx, nil)
+				wantClass(w, err, verifier.ErrKeysUnavailable)
+			})
+		}
+		synctest.Wait()
+		if after := runtime.NumGoroutine(); after > before {
+			w.Errorf("%d goroutines, %d before", after, before)
+		}
 		w.wantHits("", 1)
 	})
 	inWorld(t, "SE-06/F13_hung_server", byIssuer, func(w *world) {
@@ -430,10 +451,11 @@ func TestUnknownKey(t *testing.T) {
 		v := w.verifier()
 		w.keys()
 		w.pass(31 * time.Second)
-		bad := token("three")
+		claims := claimsOf(token("three"))
 		start := w.hits("")
-		for range 1000 {
-			_, err := v.Verify(w.Context(), bad)
+		for i := range 1000 {
+			header := map[string]any{"alg": "ES256", "typ": "at+jwt", "kid": fmt.Sprint("random-", i)}
+			_, err := v.Verify(w.Context(), signed("three", header, claims))
 			wantClass(w, err, verifier.ErrUnknownKey)
 			w.pass(29 * time.Millisecond)
 		}
@@ -470,8 +492,8 @@ func TestUnknownKey(t *testing.T) {
 		flood, stop := context.WithCancel(w.Context())
 		var wg sync.WaitGroup
 		wg.Go(func() {
-			for flood.Err() == nil {
-				w.cache.Keys(flood, &verifier.Miss{Set: w.keys(), KeyID: "random"})
+			for i := 0; flood.Err() == nil; i++ {
+				w.cache.Keys(flood, &verifier.Miss{Set: w.keys(), KeyID: fmt.Sprint("random-", i)})
 				time.Sleep(time.Millisecond)
 			}
 		})

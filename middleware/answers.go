@@ -113,7 +113,7 @@ var answers = map[error]*answer{
 // answerTo chooses by class. Only how the credentials were malformed is told by
 // the cause, which is this package's own.
 func answerTo(e *verifier.Error) *answer {
-	if e.Class == verifier.ErrInvalidRequest && errors.Is(e.Cause, errRepeated) {
+	if e.Class == verifier.ErrInvalidRequest && e.Cause == errRepeated {
 		return repeated
 	}
 	if a := answers[e.Class]; a != nil {

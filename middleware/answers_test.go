@@ -316,9 +316,13 @@ func TestOuterHeaders(t *testing.T) {
 			t.Errorf("Cache-Control %q", list)
 		}
 	})
-	t.Run("CH-19/403_and_503_add_none", func(t *testing.T) {
-		forbidding := &rule{check: func(*verifier.Token) error { return errors.New("no") }}
-		wants(t, ask(t, outer(behind(t, g, whoami, forbidding)), nil, "Bearer ok"), 403, `Basic realm="legacy"`)
+	t.Run("CH-19/403_413_and_503_add_none", func(t *testing.T) {
+		for class, status := range map[error]int{
+			errors.New("no"): 403, verifier.ErrRequestTooLarge: 413, verifier.ErrKeysUnavailable: 503, verifier.ErrInternal: 503,
+		} {
+			refusing := &rule{check: func(*verifier.Token) error { return class }}
+			wants(t, ask(t, outer(behind(t, g, whoami, refusing)), nil, "Bearer ok"), status, `Basic realm="legacy"`)
+		}
 	})
 	t.Run("GO-10/handler_had_begun_to_prepare_an_answer", func(t *testing.T) {
 		h := behind(t, g, func(w http.ResponseWriter, r *http.Request) {

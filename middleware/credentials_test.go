@@ -3,6 +3,8 @@
 package middleware_test
 
 import (
+	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"regexp"
@@ -75,6 +77,23 @@ func TestCredentials(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestTokenCharacters tries every byte inside a token, and behind it.
+func TestTokenCharacters(t *testing.T) {
+	const legal = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~+/"
+	t.Run("BT-03/A21_every_byte", func(t *testing.T) {
+		for c := range 256 {
+			inside, behind := "a"+string([]byte{byte(c)})+"b", "a"+string([]byte{byte(c)})
+			blank, good := c == ' ' || c == '\t', strings.IndexByte(legal, byte(c)) >= 0
+			for value, accepted := range map[string]bool{inside: good, behind: good || blank || c == '='} {
+				token, class := present(t, []string{"Bearer " + value})
+				if accepted && (token != strings.TrimRight(value, " \t") || class != nil) || !accepted && (token != "" || class != verifier.ErrInvalidRequest) {
+					t.Errorf("%q: token %q, class %v", value, token, class)
+				}
+			}
+		}
+	})
 }
 
 // present gives a Guard a request with these Authorization lines. It returns the
@@ -153,6 +172,20 @@ func TestOtherSources(t *testing.T) {
 			}
 		})
 	}
+	t.Run("BT-13/A30_body_is_left_for_the_handler", func(t *testing.T) {
+		const text = "access_token=ok~read"
+		read := func(w http.ResponseWriter, r *http.Request) {
+			_, found := middleware.TokenFrom(r.Context())
+			fmt.Fprint(w, found, " ")
+			io.Copy(w, r.Body)
+		}
+		if got := ask(t, optional(t, g, read), form); got.body != "false "+text {
+			t.Errorf("anonymous: %q", got.body)
+		}
+		if got := ask(t, behind(t, g, read), form, "Bearer ok"); got.body != "true "+text {
+			t.Errorf("with a token: %q", got.body)
+		}
+	})
 	t.Run("BT-20/every_request_on_its_own", func(t *testing.T) {
 		conn := listen(t, h)
 		for range 2 {

@@ -72,7 +72,8 @@ var errUnguarded = errors.New("no Guard ran before middleware.Deny")
 
 // representation are the fields by which a handler describes what it meant to send.
 // Content-Encoding is not one of them: it may be that of a layer further out.
-var representation = []string{"Content-Length", "Content-Type", "Content-Disposition", "Content-Range", "Etag", "Last-Modified"}
+var representation = []string{"Content-Length", "Content-Type", "Content-Disposition", "Content-Range",
+	"Content-Language", "Content-Location", "Etag", "Last-Modified"}
 
 // deny is the one writer of refusals.
 func (rt *Route) deny(w http.ResponseWriter, r *http.Request, e *verifier.Error, outer []string) {
@@ -95,7 +96,9 @@ func (rt *Route) deny(w http.ResponseWriter, r *http.Request, e *verifier.Error,
 	}
 	if len(body) > 0 {
 		h.Set("Content-Type", contentType)
-		h.Set("Content-Length", strconv.Itoa(len(body))) // the same for HEAD
+		if h.Get("Content-Encoding") == "" { // else a layer further out changes the length
+			h.Set("Content-Length", strconv.Itoa(len(body))) // the same for HEAD
+		}
 	}
 	send(w, a.status)
 	if len(body) > 0 && r.Method != http.MethodHead {

@@ -191,7 +191,8 @@ func TestRules(t *testing.T) {
 		if calls != 0 {
 			t.Errorf("the rule ran %d times", calls)
 		}
-		if ask(t, h, nil, "Bearer ok"); calls != 1 {
+		// Once for the wrapped verifier, once for the Guard that does not rely on it.
+		if ask(t, h, nil, "Bearer ok"); calls != 2 {
 			t.Errorf("the rule ran %d times for a good token", calls)
 		}
 	})

@@ -9,6 +9,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"slices"
 	"strings"
 	"sync"
@@ -239,4 +240,106 @@ func TestErrorsOfCheck(t *testing.T) {
 			}
 		})
 	}
+}
+
+// filtering drops scope rules for one client, in place; forgetting drops all rules.
+type (
+	filtering  struct{ middleware.TokenVerifier }
+	forgetting struct{ middleware.TokenVerifier }
+)
+
+func (f filtering) VerifyBound(ctx context.Context, raw string, confirm func(context.Context, *verifier.Token) error, reqs ...verifier.Requirement) (*verifier.Token, error) {
+	if raw == "ok~trusted" {
+		kept := reqs[:0]
+		for _, r := range reqs {
+			if _, isScope := r.(scopes.Rule); !isScope {
+				kept = append(kept, r)
+			}
+		}
+		reqs = kept
+	}
+	return f.TokenVerifier.VerifyBound(ctx, raw, confirm, reqs...)
+}
+
+func (f forgetting) VerifyBound(ctx context.Context, raw string, confirm func(context.Context, *verifier.Token) error, _ ...verifier.Requirement) (*verifier.Token, error) {
+	return f.TokenVerifier.VerifyBound(ctx, raw, confirm)
+}
+
+func TestVerifierThatDropsRules(t *testing.T) {
+	t.Run("GO-03/rules_filtered_in_place", func(t *testing.T) {
+		g, _ := newGuard(t, func(c *middleware.Config) { c.Verifier = filtering{c.Verifier} })
+		h := behind(t, g, whoami, read, &rule{})
+		wants(t, ask(t, h, nil, "Bearer ok~nothing"), 403, w10)
+		ask(t, h, nil, "Bearer ok~trusted")
+		wants(t, ask(t, h, nil, "Bearer ok~nothing"), 403, w10)
+	})
+	t.Run("SE-01/rules_forgotten", func(t *testing.T) {
+		e := &events{}
+		g, _ := newGuard(t, func(c *middleware.Config) { c.Verifier, c.OnEvent = forgetting{c.Verifier}, e.hook })
+		wants(t, ask(t, behind(t, g, whoami, read), nil, "Bearer ok~nothing"), 403, w10)
+		if got := e.take(verifier.EventRefused); len(got) != 1 || got[0].Class != verifier.ErrInsufficientScope {
+			t.Errorf("events %v", got)
+		}
+	})
+}
+
+// none is a rule that is a nil slice.
+type none []string
+
+func (none) Check(*verifier.Token) error { return nil }
+
+func TestErrorsWithoutValue(t *testing.T) {
+	var typedNil *url.Error
+	t.Run("SE-01/cause_in_Deny", func(t *testing.T) {
+		g, _ := newGuard(t)
+		h := behind(t, g, func(w http.ResponseWriter, r *http.Request) {
+			middleware.Deny(w, r, &verifier.Error{Class: verifier.ErrInvalidRequest, Cause: typedNil})
+		})
+		if got := ask(t, h, nil, "Bearer ok"); got.StatusCode != 400 {
+			t.Errorf("status %d", got.StatusCode)
+		}
+	})
+	t.Run("SE-01/challenge_of_a_nested_guard", func(t *testing.T) {
+		asked := 0
+		r := &rule{
+			check: func(*verifier.Token) error { return verifier.ErrForbidden },
+			challenge: func() (verifier.Challenge, error) {
+				if asked++; asked == 1 {
+					return verifier.Challenge{}, nil
+				}
+				return verifier.Challenge{}, typedNil
+			},
+		}
+		g, _ := newGuard(t)
+		if got := ask(t, behind(t, g, behind(t, g, whoami, r)), nil, "Bearer ok"); got.StatusCode != 503 {
+			t.Errorf("status %d", got.StatusCode)
+		}
+	})
+	t.Run("GO-02/nil_slice_is_no_rule", func(t *testing.T) {
+		g, _ := newGuard(t)
+		if _, err := g.Route(none(nil)); !errors.Is(err, verifier.ErrConfig) {
+			t.Errorf("registered: %v", err)
+		}
+		if _, err := g.Route(none{}); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+func TestBodyBehindACompressingLayer(t *testing.T) {
+	t.Run("HT-09/length_is_left_to_a_layer_that_encodes", func(t *testing.T) {
+		g, _ := newGuard(t, func(c *middleware.Config) { c.Body = middleware.ProblemJSON })
+		h := behind(t, g, whoami)
+		for encoding, known := range map[string]bool{"": true, "gzip": false} {
+			w, r := httptest.NewRecorder(), httptest.NewRequest(http.MethodGet, "/", nil)
+			if encoding != "" {
+				w.Header().Set("Content-Encoding", encoding)
+			}
+			h.ServeHTTP(w, r)
+			length := w.Header().Get("Content-Length")
+			if w.Body.Len() == 0 || (length == fmt.Sprint(w.Body.Len())) != known || (length == "") == known {
+				t.Errorf("encoding %q: Content-Length %q for %d bytes", encoding, length, w.Body.Len())
+			}
+		}
+	})
 }

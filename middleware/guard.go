@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
-	"reflect"
 	"slices"
 	"strings"
 
@@ -20,7 +19,8 @@ import (
 // TokenVerifier is what a [Guard] asks; [*verifier.Verifier] is one, and an
 // application can wrap it. Implementations are safe for concurrent use and return
 // either a token or an error of one of the classes of package verifier: any other
-// error, a panic, and neither of the two deny the request with 503.
+// error, a panic, and neither of the two deny the request with 503. A wrapper can
+// only narrow: the Guard asks confirm's question and reqs again of what it returns.
 type TokenVerifier interface {
 	VerifyBound(ctx context.Context, raw string, confirm func(context.Context, *verifier.Token) error, reqs ...verifier.Requirement) (*verifier.Token, error)
 }
@@ -64,6 +64,7 @@ type Param struct{ Name, Value string }
 // and nil deny every request with 503.
 type Guard struct {
 	cfg  Config
+	own  bool   // cfg.Verifier is not an application's
 	base *Route // without rules: answers for handlers
 }
 
@@ -75,6 +76,7 @@ func New(cfg Config) (*Guard, error) {
 		return nil, &verifier.Error{Class: verifier.ErrConfig, Cause: errors.Join(faults...)}
 	}
 	g := &Guard{cfg: cfg}
+	_, g.own = cfg.Verifier.(*verifier.Verifier)
 	g.base = &Route{guard: g, lines: g.lines(nil)}
 	if err := g.warn(g.base.tooLong()); err != nil {
 		return nil, err
@@ -87,7 +89,7 @@ func (c *Config) faults() []error {
 	fault := func(field, format string, args ...any) {
 		found = append(found, fmt.Errorf("middleware.Config."+field+": "+format, args...))
 	}
-	if isNil(c.Verifier) {
+	if hook.Nil(c.Verifier) {
 		fault("Verifier", "missing: set it to the result of verifier.New")
 	}
 	if !challenge.ValidText(c.Realm) {
@@ -96,7 +98,7 @@ func (c *Config) faults() []error {
 	if c.ErrorURI != "" && !absoluteURI(c.ErrorURI) {
 		fault("ErrorURI", "not an absolute URI of the characters of RFC 6750 §3: write it with its scheme and host, percent-encoded")
 	}
-	if c.Preflight != nil && isNil(c.Preflight) {
+	if c.Preflight != nil && hook.Nil(c.Preflight) {
 		fault("Preflight", "a nil pointer: set a handler, or leave the field out")
 	}
 	seen := slices.Clone(standardParams)
@@ -126,15 +128,6 @@ var standardParams = []string{
 func absoluteURI(s string) bool {
 	u, err := url.Parse(s)
 	return err == nil && challenge.ValidURI(s) && u.IsAbs() && (u.Host != "" || u.Opaque != "")
-}
-
-// isNil also finds nil pointers and functions behind a non-nil interface.
-func isNil(v any) bool {
-	if v == nil {
-		return true
-	}
-	r := reflect.ValueOf(v)
-	return (r.Kind() == reflect.Pointer || r.Kind() == reflect.Func) && r.IsNil()
 }
 
 // ready reports whether New made g.

@@ -3,7 +3,9 @@
 package middleware_test
 
 import (
+	"context"
 	"errors"
+	"net/http"
 	"net/http/httptest"
 	"testing"
 	"time"
@@ -72,4 +74,59 @@ func TestOrder(t *testing.T) {
 			})
 		}
 	}
+}
+
+// sourceFunc is a source of keys that is only a function.
+type sourceFunc func(context.Context, *verifier.Miss) (*verifier.KeySet, error)
+
+func (f sourceFunc) Keys(ctx context.Context, miss *verifier.Miss) (*verifier.KeySet, error) {
+	return f(ctx, miss)
+}
+
+// TestClientLeaves: a client that goes away while the keys are waited for.
+func TestClientLeaves(t *testing.T) {
+	t.Run("GO-18/K34_during_a_cold_fetch", func(t *testing.T) {
+		as := oauthtest.NewServer(t)
+		asked := make(chan struct{})
+		var seen events
+		cfg := as.VerifierConfig("https://api.test")
+		cfg.OnEvent = seen.hook
+		cfg.Keys = sourceFunc(func(ctx context.Context, _ *verifier.Miss) (*verifier.KeySet, error) {
+			close(asked)
+			<-ctx.Done()
+			return nil, context.Cause(ctx)
+		})
+		v, err := verifier.New(cfg)
+		if err != nil {
+			t.Fatal(err)
+		}
+		g, err := middleware.New(middleware.Config{Verifier: v, OnEvent: seen.hook})
+		if err != nil {
+			t.Fatal(err)
+		}
+		h := behind(t, g, func(http.ResponseWriter, *http.Request) { t.Error("the handler ran") }, read)
+		answered := make(chan *httptest.ResponseRecorder, 1)
+		conn := listen(t, http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+			w := httptest.NewRecorder()
+			h(w, r)
+			answered <- w
+		}))
+		ctx, leave := context.WithCancel(t.Context())
+		go func() { <-asked; leave() }()
+		r, err := http.NewRequestWithContext(ctx, "GET", "http://api.test/", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Header.Set("Authorization", "Bearer "+as.Token(oauthtest.Scope("read")))
+		if resp, err := conn.RoundTrip(r); err == nil {
+			resp.Body.Close()
+			t.Error("an answer came, though the client had left")
+		}
+		if w := <-answered; w.Code != 503 || w.Header().Get("WWW-Authenticate") != "" || w.Header().Get("Retry-After") == "" {
+			t.Errorf("%d %v", w.Code, w.Header())
+		}
+		if list := seen.take(verifier.EventRefused); len(list) != 1 || list[0].Class != verifier.ErrKeysUnavailable {
+			t.Errorf("events %v, want one", list)
+		}
+	})
 }

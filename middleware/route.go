@@ -60,7 +60,7 @@ func (g *Guard) Route(reqs ...verifier.Requirement) (*Route, error) {
 // inspect asks a rule, once, what a challenge should say about it and what is
 // worth a warning. It belongs to the application, so it may panic.
 func inspect(req verifier.Requirement) (scope, warnings []string, err error) {
-	if isNil(req) {
+	if hook.Nil(req) {
 		return nil, nil, errors.New("nil: leave it out")
 	}
 	p := hook.Call("a Requirement", func() {
@@ -224,9 +224,13 @@ func (rt *Route) pass(r *http.Request, outer *ctxkey.State, s ctxkey.State) *htt
 // verify asks the verifier. The refusals it returns itself were reported by it;
 // what is not a proper answer of a verifier is reported here.
 func (g *Guard) verify(ctx context.Context, raw string, reqs []verifier.Requirement) (*verifier.Token, error) {
+	asked := reqs
+	if !g.own {
+		asked = slices.Clone(reqs) // an application's may filter them in place
+	}
 	var tok *verifier.Token
 	var err error
-	p := hook.Call("Config.Verifier", func() { tok, err = g.cfg.Verifier.VerifyBound(ctx, raw, unbound, reqs...) })
+	p := hook.Call("Config.Verifier", func() { tok, err = g.cfg.Verifier.VerifyBound(ctx, raw, unbound, asked...) })
 	switch {
 	case p != nil:
 		return nil, g.report(internal(p))
@@ -236,9 +240,15 @@ func (g *Guard) verify(ctx context.Context, raw string, reqs []verifier.Requirem
 		return nil, classify(err)
 	case tok == nil:
 		return nil, g.report(internal(errNoAnswer))
+	case g.own:
+		return tok, nil
 	}
-	// A wrapper that forgets to call confirm must not lift the sender constraint.
+	// A wrapper that forgets to pass them on must not lift the sender constraint or
+	// the rules.
 	if err := unbound(ctx, tok); err != nil {
+		return nil, g.report(classify(err))
+	}
+	if err := tok.Require(reqs...); err != nil {
 		return nil, g.report(classify(err))
 	}
 	return tok, nil

@@ -197,7 +197,7 @@ func TestAlgorithmAndKeyAgree(t *testing.T) {
 			expect(t, v, algToken(alg, key), verifier.ErrUnknownKey)
 		}
 	})
-	t.Run("KS-15/EdDSA_token_with_Ed448_key", func(t *testing.T) {
+	t.Run("AL-14/EdDSA_token_with_Ed448_key", func(t *testing.T) {
 		ed448 := raw(`{"kty":"OKP","crv":"Ed448","kid":"one","x":"` + b64(strings.Repeat("x", 57)) + `"}`)
 		v := newVerifier(t, withKeys(jwks(ed448)))
 		expect(t, v, algToken("EdDSA", edKey()), verifier.ErrUnknownKey)

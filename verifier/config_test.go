@@ -116,7 +116,7 @@ func TestConfigBounds(t *testing.T) {
 		{"DF-01/highest_limit", func(c *verifier.Config) { c.MaxTokenBytes = 65_536 }},
 		{"JV-35/most_entries", func(c *verifier.Config) { c.CacheEntries = 1_000_000 }},
 		{"JV-35/P4_no_entries", func(c *verifier.Config) { c.CacheEntries = -1 }},
-		{"GO-02/nil_clock_and_hook", func(c *verifier.Config) { c.OnEvent = nil }},
+		{"GO-02/P5_nil_hook", func(c *verifier.Config) { c.OnEvent = nil }},
 		{"AL-06/key_fits_one_algorithm", func(c *verifier.Config) {
 			c.Keys, c.Algorithms = fixed{jwks(jwk(rsaOne(), object{"kid": "one"}))}, []string{"ES256", "RS256"}
 		}},

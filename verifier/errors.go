@@ -134,7 +134,15 @@ func (e *Error) Error() string {
 	case e.Cause == nil:
 		return e.Class.Error()
 	}
-	return e.Class.Error() + ": " + e.Cause.Error()
+	return e.Class.Error() + ": " + textOfCause(e.Cause)
+}
+
+// textOfCause: a cause can be an application's error, whose text may panic.
+func textOfCause(cause error) (text string) {
+	if p := hook.Call("an error value", func() { text = cause.Error() }); p != nil {
+		return "a cause that cannot be printed"
+	}
+	return text
 }
 
 // Unwrap gives errors.Is and errors.As the class and the cause.

@@ -2,11 +2,6 @@
 
 package verifier
 
-import (
-	"context"
-	"log/slog"
-)
-
 // EventKind says what an [Event] reports.
 type EventKind string
 
@@ -41,41 +36,4 @@ type Event struct {
 	Class error
 	// Cause is the private reason, or nil. Safe to log like [Error.Error].
 	Cause error
-}
-
-// LogEvents returns a hook for the OnEvent settings that writes each event to
-// log: accepted at Debug, fetched at Info, everything else at Warn. A nil log
-// means [slog.Default]. The hook is safe for concurrent use.
-func LogEvents(log *slog.Logger) func(Event) {
-	return func(e Event) {
-		l := log
-		if l == nil {
-			l = slog.Default()
-		}
-		l.LogAttrs(context.Background(), e.level(), "bearerguard", e.attrs()...)
-	}
-}
-
-func (e Event) level() slog.Level {
-	switch e.Kind {
-	case EventAccepted:
-		return slog.LevelDebug
-	case EventFetched:
-		return slog.LevelInfo
-	}
-	return slog.LevelWarn
-}
-
-func (e Event) attrs() []slog.Attr {
-	attrs := []slog.Attr{slog.String("event", string(e.Kind))}
-	if e.Issuer != "" {
-		attrs = append(attrs, slog.String("issuer", e.Issuer))
-	}
-	if e.Class != nil {
-		attrs = append(attrs, slog.String("class", e.Class.Error()))
-	}
-	if e.Cause != nil {
-		attrs = append(attrs, slog.String("cause", e.Cause.Error()))
-	}
-	return attrs
 }

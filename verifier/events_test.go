@@ -14,6 +14,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/bearerguard/bearerguard/verifier"
@@ -418,5 +419,39 @@ func TestClockWithoutTime(t *testing.T) {
 		v := newVerifier(t, legacy, func(c *verifier.Config) { c.Now = func() time.Time { return time.Time{} } })
 		expect(t, v, token(nil, old), verifier.ErrInternal)
 		expect(t, newVerifier(t, legacy), token(nil, old), verifier.ErrExpired)
+	})
+}
+
+// TestLogFlood: who can send requests must not be able to fill the disk.
+func TestLogFlood(t *testing.T) {
+	t.Run("SE-03/M6_refusals_are_limited_and_counted", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			var log bytes.Buffer
+			hook := verifier.LogEvents(slog.New(slog.NewTextHandler(&log, nil)))
+			refused := verifier.Event{Kind: verifier.EventRefused, Class: verifier.ErrSignature}
+			for range 10_000 {
+				hook(refused)
+			}
+			hook(verifier.Event{Kind: verifier.EventFetchFailed})
+			if n := strings.Count(log.String(), "refused"); n != 100 || !strings.Contains(log.String(), "fetch_failed") {
+				t.Errorf("%d refusals in one second are in the log, want 100 beside the failed fetch", n)
+			}
+			time.Sleep(time.Second)
+			log.Reset()
+			hook(refused)
+			hook(refused)
+			if got := log.String(); strings.Count(got, "dropped=9900") != 1 || strings.Count(got, "dropped") != 1 {
+				t.Errorf("the next second says %s", got)
+			}
+		})
+	})
+	t.Run("SE-03/M6_long_causes_are_cut_and_quoted", func(t *testing.T) {
+		var log bytes.Buffer
+		hook := verifier.LogEvents(slog.New(slog.NewTextHandler(&log, nil)))
+		hook(verifier.Event{Kind: verifier.EventRefused, Cause: errors.New(strings.Repeat("#", 1024) + "%")})
+		hook(verifier.Event{Kind: verifier.EventRefused, Cause: errors.New("a\nlevel=ERROR forged=yes")})
+		if got := log.String(); strings.Count(got, "#") != 1024 || strings.Contains(got, "%") || strings.Count(got, "\n") != 2 {
+			t.Errorf("the log is %s", got)
+		}
 	})
 }

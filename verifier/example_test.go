@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/bearerguard/bearerguard/verifier"
 )
@@ -131,4 +132,41 @@ func ExampleVerifier_Verify_incorrect() {
 		fmt.Println("do not go on here: the token is expired, and nobody looked at its subject yet")
 	}
 	// Output: do not go on here: the token is expired, and nobody looked at its subject yet
+}
+
+// staff is a rule of an application: the user's e-mail address is verified and of
+// exactly this domain. It reads the address strictly, since what looks like a domain
+// can stand before the last @, and more can follow behind it.
+type staff struct{ domain string }
+
+func (s staff) Check(tok *verifier.Token) error {
+	var user struct {
+		Email    string `json:"email"`
+		Verified bool   `json:"email_verified"`
+	}
+	if err := tok.Decode(&user); err != nil {
+		return verifier.ErrForbidden
+	}
+	name, domain, _ := strings.Cut(user.Email, "@")
+	if !user.Verified || name == "" || domain != s.domain {
+		return verifier.ErrForbidden // 403: more scope would not help
+	}
+	return nil
+}
+
+// A rule of your own is a type with one method.
+func ExampleRequirement() {
+	v, err := verifier.New(exampleConfig())
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	for _, email := range []string{"ada@company.com", "ada@evil.com@company.com"} {
+		raw := token(nil, object{"email": email, "email_verified": true})
+		_, err := v.Verify(context.Background(), raw, staff{"company.com"})
+		fmt.Println(email, verifier.ClassOf(err))
+	}
+	// Output:
+	// ada@company.com <nil>
+	// ada@evil.com@company.com forbidden
 }

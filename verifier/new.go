@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/bearerguard/bearerguard/internal/hook"
 	"github.com/bearerguard/bearerguard/internal/jose"
 )
 
@@ -138,7 +139,7 @@ func checkIssuerName(f *faults, cfg Config) {
 }
 
 func sourceIssuer(keys KeySource) string {
-	if isNil(keys) {
+	if hook.Nil(keys) {
 		return ""
 	}
 	src, ok := keys.(interface{ Issuer() string })
@@ -278,7 +279,7 @@ func checkImplies(f *faults, implies map[string][]string) implied {
 
 // checkKeys looks at what the source says about itself; it does no I/O.
 func checkKeys(f *faults, cfg Config, algorithms map[string]bool) {
-	if isNil(cfg.Keys) {
+	if hook.Nil(cfg.Keys) {
 		f.field("Keys is nil: set it to a jwkscache.Cache or another source of the issuer's keys")
 		return
 	}

@@ -362,3 +362,26 @@ func wantUnspoiled(t *testing.T, tok *verifier.Token) {
 		t.Errorf("expires %v", tok.ExpiresAt)
 	}
 }
+
+func TestEmailDomainRule(t *testing.T) {
+	v := newVerifier(t)
+	for name, claims := range map[string]object{
+		"two_ats":         {"email": "a@evil.com@company.com", "email_verified": true},
+		"longer_domain":   {"email": "a@company.com.evil.com", "email_verified": true},
+		"upper_case":      {"email": "a@COMPANY.COM", "email_verified": true},
+		"no_name":         {"email": "@company.com", "email_verified": true},
+		"no_at":           {"email": "company.com", "email_verified": true},
+		"not_verified":    {"email": "a@company.com", "email_verified": false},
+		"verified_string": {"email": "a@company.com", "email_verified": "true"},
+		"no_email":        {"email_verified": true},
+	} {
+		t.Run("SC-10/D61_"+name, func(t *testing.T) {
+			tok, err := v.Verify(t.Context(), token(nil, claims), staff{"company.com"})
+			wantClass(t, tok, err, verifier.ErrForbidden)
+		})
+	}
+	t.Run("SC-10/D61_good_address", func(t *testing.T) {
+		tok, err := v.Verify(t.Context(), token(nil, object{"email": "a@company.com", "email_verified": true}), staff{"company.com"})
+		wantAccepted(t, tok, err)
+	})
+}

@@ -2,6 +2,8 @@
 
 package verifier
 
+import "github.com/bearerguard/bearerguard/internal/hook"
+
 // Requirement is a rule about a verified token. Check returns nil, an error of
 // one of the classes of this package, or any other error, which counts as
 // [ErrForbidden]; a context error counts as [ErrInternal], as does a panic. It is
@@ -55,7 +57,7 @@ func (t *Token) firstFailure(reqs []Requirement) (worst *Error) {
 // ask calls one rule. Its panic denies; its unclassified error is the
 // application's no, except that a context error says nothing about the token.
 func ask(req Requirement, t *Token) *Error {
-	if isNil(req) {
+	if hook.Nil(req) {
 		return fail(ErrConfig, "a Requirement is nil: leave it out")
 	}
 	var refusal *Error
@@ -91,13 +93,15 @@ func challengeOf(reqs []Requirement) (Challenge, error) {
 	var c Challenge
 	for _, req := range reqs {
 		asked, ok := req.(Challenger)
-		if !ok || isNil(req) {
+		if !ok || hook.Nil(req) {
 			continue
 		}
 		var one Challenge
 		err := guarded("Challenge", func() (err error) {
-			one, err = asked.Challenge()
-			return err
+			if one, err = asked.Challenge(); err != nil {
+				return classify(err, ErrConfig) // asks the error, which is foreign code, too
+			}
+			return nil
 		})
 		if err != nil {
 			return Challenge{}, classify(err, ErrConfig)

@@ -5,7 +5,6 @@ package verifier
 import (
 	"context"
 	"errors"
-	"reflect"
 
 	"github.com/bearerguard/bearerguard/internal/jose"
 )
@@ -114,17 +113,6 @@ func (s *KeySet) holds(key *jose.Key) bool {
 		if k.Same(key) {
 			return true
 		}
-	}
-	return false
-}
-
-func isNil(v any) bool {
-	if v == nil {
-		return true
-	}
-	switch rv := reflect.ValueOf(v); rv.Kind() {
-	case reflect.Pointer, reflect.Map, reflect.Func, reflect.Interface, reflect.Slice, reflect.Chan:
-		return rv.IsNil()
 	}
 	return false
 }

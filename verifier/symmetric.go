@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/bearerguard/bearerguard/internal/hook"
 	"github.com/bearerguard/bearerguard/internal/jose"
 )
 
@@ -29,7 +30,7 @@ type Secret struct {
 // class [ErrConfig] and lists every fault.
 func NewSymmetric(cfg Config, secrets ...Secret) (*Verifier, error) {
 	var f faults
-	if !isNil(cfg.Keys) {
+	if !hook.Nil(cfg.Keys) {
 		f.field("Keys is set: a symmetric verifier takes its secrets only; use verifier.New for public keys")
 	}
 	for i, alg := range cfg.Algorithms {

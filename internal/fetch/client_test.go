@@ -7,6 +7,7 @@ import (
 	"crypto/tls"
 	"net"
 	"net/http"
+	"reflect"
 	"testing"
 )
 
@@ -15,6 +16,11 @@ func TestOwnTransport(t *testing.T) {
 	t.Run("SE-05/own_client_TLS_1.2", func(t *testing.T) {
 		if c := transport.TLSClientConfig; c.MinVersion != tls.VersionTLS12 || c.InsecureSkipVerify {
 			t.Errorf("%+v", c)
+		}
+	})
+	t.Run("F40/own_client_uses_the_proxy_of_the_environment", func(t *testing.T) {
+		if reflect.ValueOf(transport.Proxy).Pointer() != reflect.ValueOf(http.ProxyFromEnvironment).Pointer() {
+			t.Error("another rule than that of net/http")
 		}
 	})
 	t.Run("KS-26/own_client_keeps_no_connection", func(t *testing.T) {

@@ -160,6 +160,9 @@ func readBody(r Request, answer *http.Response) ([]byte, error) {
 // reasonOf keeps context errors out of the result: they would read as if the
 // caller's own context had ended.
 func reasonOf(ctx context.Context, err error) error {
+	if hook.Nil(err) {
+		return errors.New("the HTTP transport returned an error without a value")
+	}
 	switch ctx.Err() {
 	case context.DeadlineExceeded:
 		return ErrTimeout

@@ -6,6 +6,7 @@ package hook
 
 import (
 	"fmt"
+	"reflect"
 	"runtime"
 )
 
@@ -29,4 +30,17 @@ func describe(where string, v any) error {
 		return fmt.Errorf("panic in %s: %w", where, r)
 	}
 	return fmt.Errorf("panic in %s: value of type %T", where, v)
+}
+
+// Nil reports whether v is nil, or a nil pointer, map, slice, function or channel in
+// a non-nil interface: what an application left out, and a call would panic on.
+func Nil(v any) bool {
+	if v == nil {
+		return true
+	}
+	switch r := reflect.ValueOf(v); r.Kind() {
+	case reflect.Pointer, reflect.Map, reflect.Slice, reflect.Func, reflect.Chan:
+		return r.IsNil()
+	}
+	return false
 }
