@@ -124,6 +124,20 @@ func TestSealedImports(t *testing.T) {
 	}
 }
 
+// TestNoRegexps: what a request brings is read in linear time, by no pattern.
+func TestNoRegexps(t *testing.T) {
+	_, files := repository(t)
+	t.Run("M5/no_regexps_on_input", func(t *testing.T) {
+		for _, f := range files {
+			for _, p := range f.Imports() {
+				if !f.IsTest() && (p == "regexp" || below(p, "regexp")) {
+					t.Errorf("%s imports %s", f.Path, p)
+				}
+			}
+		}
+	})
+}
+
 // TestExportedTypes keeps the types of dependencies and internal packages out of
 // the exported API; an adapter may name its own framework.
 func TestExportedTypes(t *testing.T) {

@@ -186,6 +186,30 @@ func checkLocation(t testing.TB, target, answer string) bool {
 	return true
 }
 
+// TestHostPatterns: other spellings of a host miss a pattern with a host, or are
+// guarded like the host itself.
+func TestHostPatterns(t *testing.T) {
+	a := newSimpleApp(t)
+	mux := http.NewServeMux()
+	mux.Handle("api.test/orders", nethttp.Require(a.g)(http.HandlerFunc(a.protected)))
+	e := echo.New()
+	e.Host("api.test").GET("/orders", func(c echo.Context) error { a.protected(c.Response(), c.Request()); return nil }, echov4.Require(a.g))
+	for name, h := range map[string]http.Handler{"net_http": mux, "echo": e} {
+		t.Run("K32/"+name, func(t *testing.T) {
+			s := serve(t, h)
+			for _, host := range []string{"api.test", "API.TEST", "api.test.", "api.test:80", "api.test:8080", "evil.test", "[::1]", "api.test@evil.test"} {
+				got := s.raw("GET /orders HTTP/1.1\r\nHost: " + host + "\r\nConnection: close\r\n\r\n")
+				if code := status(t, got); code < 400 || code >= 500 || a.ran.Load() != 0 || host == "api.test" && code != 401 {
+					t.Errorf("%s: %d, the handler ran %d times", host, code, a.ran.Load())
+				}
+			}
+			if got := s.send("GET", "/orders", a.good); status(t, got) != 200 || a.ran.Swap(0) != 1 {
+				t.Errorf("with a token\n%s", got)
+			}
+		})
+	}
+}
+
 // TestWire holds requests that only a raw connection can make.
 func TestWire(t *testing.T) {
 	a := newSimpleApp(t)
@@ -320,6 +344,22 @@ func TestFrameworkStores(t *testing.T) {
 		}, echov4.Require(a.g))
 		if got := serve(t, e).send("GET", "/orders", a.good); got != want(t, "200 user-1") {
 			t.Errorf("got\n%s", got)
+		}
+	})
+	t.Run("GO-08/echo_own_error_handler", func(t *testing.T) {
+		plain, spoiling := echo.New(), echo.New()
+		spoiling.HTTPErrorHandler = func(_ error, c echo.Context) {
+			c.Response().Header().Del("WWW-Authenticate")
+			c.String(http.StatusTeapot, "spoiled")
+		}
+		for _, e := range []*echo.Echo{plain, spoiling} {
+			e.GET("/orders", func(c echo.Context) error { a.protected(c.Response(), c.Request()); return nil }, echov4.Require(a.g, scopes.All("x")))
+		}
+		for code, lines := range map[int][]string{401: nil, 400: {"Authorization: Bearer a b"}, 403: {a.good}} {
+			got, spoiled := serve(t, plain).send("GET", "/orders", lines...), serve(t, spoiling).send("GET", "/orders", lines...)
+			if status(t, got) != code || !strings.Contains(got, "Www-Authenticate: ") || got != spoiled {
+				t.Errorf("got\n%s\nwith the handler\n%s", got, spoiled)
+			}
 		}
 	})
 	t.Run("GO-09/gin", func(t *testing.T) {

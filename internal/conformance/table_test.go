@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"os"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -122,10 +124,12 @@ func rows(a *app) []row {
 		{"WA-01/A2_empty", "", "", auth(""), "W-01"},
 		{"WA-01/BT-22_blank", "", "", auth(" \t"), "W-01"},
 		{"WA-01/A4_Basic", "", "", auth("Basic dXNlcjpwYXNz"), "W-01"},
+		{"WA-01/A4_Digest", "", "", auth(`Digest username="a", realm="b"`), "W-01"},
 		{"WA-01/A4_Negotiate", "", "", auth("Negotiate YII="), "W-01"},
 		{"WA-01/DPoP_is_not_enabled", "", "", auth("DPoP " + goodToken), "W-01"},
 		{"WA-01/A8_no_blank", "", "", auth("Bearer" + goodToken), "W-01"},
 		{"WA-01/A8_colon", "", "", auth("Bearer:" + goodToken), "W-01"},
+		{"WA-01/A8_equals", "", "", auth("Bearer=" + goodToken), "W-01"},
 		{"BT-09/A24_query_token", "/orders?access_token=" + goodToken, "", nil, "W-01"},
 		{"BT-17/A35_cookie", "", "", []string{"Cookie: access_token=" + goodToken}, "W-01"},
 		{"BT-18/A16_Proxy-Authorization", "", "", []string{"Proxy-Authorization: Bearer " + goodToken}, "W-01"},
@@ -146,6 +150,8 @@ func rows(a *app) []row {
 		{"WA-04/A10_comma", "", "", auth("Bearer a,b"), "W-04"},
 		{"WA-04/A11_quoted", "", "", auth(`Bearer "` + goodToken + `"`), "W-04"},
 		{"WA-04/A11_parameter", "", "", auth("Bearer access_token=" + goodToken), "W-04"},
+		{"WA-04/A11_token_parameter", "", "", auth("Bearer token=" + goodToken), "W-04"},
+		{"WA-04/B11_padding_before_the_end", "", "", auth("Bearer " + strings.Replace(goodToken, ".", "=.", 1)), "W-04"},
 		{"WA-04/A18_folded_inside_the_token", "", "", auth("Bearer " + goodToken[:9] + "\r\n " + goodToken[9:]), "W-04"},
 		{"WA-04/A19_high_bytes", "", "", auth("Bearer " + goodToken + "\x80\xff"), "W-04"},
 		{"WA-04/A21_percent_encoded_dot", "", "", auth("Bearer " + strings.Replace(goodToken, ".", "%2E", 1)), "W-04"},
@@ -161,6 +167,9 @@ func rows(a *app) []row {
 		{"BT-05/empty_second_line", "", "", auth("Bearer "+goodToken, ""), "BT-05"},
 
 		{"WA-07/A22_null", "", "", bearer("null"), "W-07"},
+		{"WA-07/A22_undefined", "", "", bearer("undefined"), "W-07"},
+		{"WA-07/B11_padding_at_the_end", "", "", bearer(goodToken + "="), "W-07"},
+		{"WA-07/B4_five_segments", "", "", bearer(goodToken + ".AA.AA"), "W-07"},
 		{"WA-07/A22_zero", "", "", bearer("0"), "W-07"},
 		{"WA-07/B34_opaque", "", "", bearer("4f6c2e81-0d0b-4f0e-9b34-3a1f9a3a2b10"), "W-07"},
 		{"WA-07/A37_one_byte_too_long", "", "", bearer(strings.Repeat("a", 16385)), "W-07"},
@@ -188,6 +197,7 @@ func rows(a *app) []row {
 		{"WA-12/bound_and_a_stray_proof", "", "", append(token(oauthtest.Claim("cnf", map[string]any{"jkt": thumbprint})), "DPoP: a.b.c"), "W-12"},
 
 		{"WA-10/no_scope", "", "", token(oauthtest.Scope()), "W-10"},
+		{"WA-10/SC-08_no_scope_claim", "", "", token(oauthtest.NoClaim("scope")), "W-10"},
 		{"WA-10/SC-01_other_case", "", "", token(oauthtest.Scope("Orders:Read")), "W-10"},
 		{"WA-10/SC-05_prefix", "", "", token(oauthtest.Scope("orders")), "W-10"},
 		{"WA-10/nested", "/nested", "", token(oauthtest.Scope()), "W-10"},
@@ -250,6 +260,33 @@ func TestTable(t *testing.T) {
 	t.Run("EO-04/no_fetch_for_a_malformed_token", func(t *testing.T) {
 		if n := a.down.Fetches(); n != 0 {
 			t.Errorf("%d fetches", n)
+		}
+	})
+}
+
+// TestGoldenForms compares the golden files with section 30 of the requirements, so
+// that the table cannot drift away from it.
+func TestGoldenForms(t *testing.T) {
+	text, err := os.ReadFile("../../docs/requirements.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	form := regexp.MustCompile(`(?m)^(W-\d\d)  (HTTP/1\.1 .*)\n +WWW-Authenticate: (Bearer .*)$`)
+	forms := map[string]string{}
+	for _, m := range form.FindAllStringSubmatch(string(text), -1) {
+		forms[m[1]] = m[2] + "\nCache-Control: no-store\nWww-Authenticate: " + strings.TrimSuffix(m[3], ", RM") + "\n"
+	}
+	for _, name := range []string{"W-01", "W-04", "W-07", "W-08", "W-09", "W-10", "W-11", "W-12", "W-32"} {
+		t.Run("CH-12/"+name+"_is_the_form_of_section_30", func(t *testing.T) {
+			if got := want(t, name); got != forms[name] {
+				t.Errorf("golden file\n%s\nsection 30\n%s", got, forms[name])
+			}
+		})
+	}
+	t.Run("CH-12/W-09_not_yet_valid_has_its_own_text", func(t *testing.T) {
+		later := strings.Replace(forms["W-09"], "has expired", "is not yet valid", 1)
+		if got := want(t, "W-09-not-yet-valid"); got != later {
+			t.Errorf("golden file\n%s\nsection 30\n%s", got, later)
 		}
 	})
 }
