@@ -9,9 +9,9 @@ import (
 	"strconv"
 	"time"
 
-	"github.com/bearerguard/bearerguard/internal/challenge"
 	"github.com/bearerguard/bearerguard/internal/ctxkey"
 	"github.com/bearerguard/bearerguard/internal/hook"
+	"github.com/bearerguard/bearerguard/internal/scopetoken"
 	"github.com/bearerguard/bearerguard/verifier"
 )
 
@@ -123,7 +123,7 @@ func (rt *Route) scopes(outer, named []string) []string {
 		list = join(outer, rt.scope)
 	}
 	for _, s := range named {
-		if challenge.ValidScope(s) {
+		if scopetoken.Valid(s) {
 			list = join(list, []string{s})
 		}
 	}

@@ -10,9 +10,9 @@ import (
 	"slices"
 	"time"
 
-	"github.com/bearerguard/bearerguard/internal/challenge"
 	"github.com/bearerguard/bearerguard/internal/ctxkey"
 	"github.com/bearerguard/bearerguard/internal/hook"
+	"github.com/bearerguard/bearerguard/internal/scopetoken"
 	"github.com/bearerguard/bearerguard/verifier"
 )
 
@@ -80,7 +80,7 @@ func inspect(req verifier.Requirement) (scope, warnings []string, err error) {
 		return nil, nil, err
 	}
 	for _, s := range scope {
-		if !challenge.ValidScope(s) {
+		if !scopetoken.Valid(s) {
 			return nil, nil, fmt.Errorf("its challenge lists %q, which is not a scope (RFC 6749 §3.3)", s)
 		}
 	}

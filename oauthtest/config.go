@@ -10,6 +10,8 @@ import (
 	"net/url"
 	"strings"
 	"time"
+
+	"github.com/bearerguard/bearerguard/internal/scopetoken"
 )
 
 // Config describes a test authorization server. The zero value is a working one.
@@ -106,7 +108,7 @@ func (c Config) checkClients() error {
 		}
 		seen[cl.ID] = true
 		for _, s := range cl.Scopes {
-			if !scopeToken(s) {
+			if !scopetoken.Valid(s) {
 				return fmt.Errorf("oauthtest: Clients: %q is not a scope token (RFC 6749 §3.3)", s)
 			}
 		}

@@ -10,6 +10,8 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+
+	"github.com/bearerguard/bearerguard/internal/scopetoken"
 )
 
 // maxForm bounds the body of a token request.
@@ -158,21 +160,11 @@ func (c Client) grantScopes(requested string) ([]string, bool) {
 	}
 	scopes := strings.Split(requested, " ")
 	for _, s := range scopes {
-		if !scopeToken(s) || c.Scopes != nil && !slices.Contains(c.Scopes, s) {
+		if !scopetoken.Valid(s) || c.Scopes != nil && !slices.Contains(c.Scopes, s) {
 			return nil, false
 		}
 	}
 	return scopes, true
-}
-
-// scopeToken says whether s has the form of RFC 6749 §3.3.
-func scopeToken(s string) bool {
-	for i := range len(s) {
-		if c := s[i]; c < 0x21 || c > 0x7e || c == '"' || c == '\\' {
-			return false
-		}
-	}
-	return s != ""
 }
 
 // grantAudience returns the aud for the requested resources, or the default one

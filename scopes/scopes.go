@@ -17,6 +17,7 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/bearerguard/bearerguard/internal/scopetoken"
 	"github.com/bearerguard/bearerguard/verifier"
 )
 
@@ -59,22 +60,12 @@ func leaves(scopes []string) []*node {
 	parts := make([]*node, 0, len(scopes))
 	for _, s := range scopes {
 		n := &node{scope: s, ask: []string{s}}
-		if !valid(s) {
+		if !scopetoken.Valid(s) {
 			n.fault = fmt.Errorf("%q is not a scope: give one scope per argument, of printable ASCII without space, quote and backslash (RFC 6749 §3.3)", s)
 		}
 		parts = append(parts, n)
 	}
 	return parts
-}
-
-// valid reports whether s is one scope-token (RFC 6749 §3.3).
-func valid(s string) bool {
-	for i := range len(s) {
-		if c := s[i]; c <= ' ' || c >= 0x7f || c == '"' || c == '\\' {
-			return false
-		}
-	}
-	return s != ""
 }
 
 func nodes(rules []Rule) []*node {

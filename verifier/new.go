@@ -13,6 +13,7 @@ import (
 
 	"github.com/bearerguard/bearerguard/internal/hook"
 	"github.com/bearerguard/bearerguard/internal/jose"
+	"github.com/bearerguard/bearerguard/internal/scopetoken"
 )
 
 const (
@@ -265,7 +266,7 @@ func checkNumbers(f *faults, cfg Config) {
 func checkImplies(f *faults, implies map[string][]string) implied {
 	for _, broad := range slices.Sorted(maps.Keys(implies)) {
 		for _, s := range append([]string{broad}, implies[broad]...) {
-			if !validScope(s) {
+			if !scopetoken.Valid(s) {
 				f.field("Implies holds %q, which is not a scope (RFC 6749 §3.3): correct it", s)
 			}
 		}

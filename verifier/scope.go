@@ -7,21 +7,9 @@ import (
 	"math/bits"
 	"slices"
 	"sort"
+
+	"github.com/bearerguard/bearerguard/internal/scopetoken"
 )
-
-// scopeChar is the alphabet of a scope-token (RFC 6749 §3.3).
-func scopeChar(c byte) bool {
-	return c == 0x21 || (0x23 <= c && c <= 0x5b) || (0x5d <= c && c <= 0x7e)
-}
-
-func validScope(s string) bool {
-	for i := range len(s) {
-		if !scopeChar(s[i]) {
-			return false
-		}
-	}
-	return s != ""
-}
 
 // splitScopes returns the scope tokens of s in order, without duplicates.
 func splitScopes(s string) (scopes []string, ok bool) {
@@ -34,7 +22,7 @@ func splitScopes(s string) (scopes []string, ok bool) {
 				scopes = append(scopes, s[start:i])
 			}
 			start = -1
-		case !scopeChar(s[i]):
+		case !scopetoken.Char(s[i]):
 			return nil, false
 		case start < 0:
 			start = i

@@ -4,7 +4,11 @@
 // §11.6.1) and knows which characters their parameters may hold.
 package challenge
 
-import "strings"
+import (
+	"strings"
+
+	"github.com/bearerguard/bearerguard/internal/scopetoken"
+)
 
 // Challenge is one challenge. The order of Params is the order on the wire.
 type Challenge struct {
@@ -51,25 +55,16 @@ func writeQuoted(b *strings.Builder, p Param) {
 // §3 allows in error and error_description.
 func reduce(s string) string {
 	return strings.Map(func(r rune) rune {
-		if r == ' ' || r < 0x7f && scopeByte(byte(r)) {
+		if r == ' ' || r < 0x7f && scopetoken.Char(byte(r)) {
 			return r
 		}
 		return '?'
 	}, s)
 }
 
-// scopeByte reports the characters %x21, %x23-5B and %x5D-7E, of which RFC 6749
-// §3.3 makes scope tokens and RFC 6750 §3 URIs.
-func scopeByte(c byte) bool {
-	return c > ' ' && c < 0x7f && c != '"' && c != '\\'
-}
-
-// ValidScope reports whether s is one scope-token (RFC 6749 §3.3).
-func ValidScope(s string) bool { return s != "" && all(s, scopeByte) }
-
 // ValidURI reports whether s holds only what RFC 6750 §3 allows in error_uri; it
 // does not parse s.
-func ValidURI(s string) bool { return ValidScope(s) }
+func ValidURI(s string) bool { return scopetoken.Valid(s) }
 
 // ValidText reports whether s can be the value of a quoted-string and survives
 // every proxy: printable ASCII only. RFC 9110 §5.6.4 would also allow TAB and

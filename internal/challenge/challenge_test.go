@@ -46,9 +46,6 @@ func TestCharacters(t *testing.T) {
 	for c := range 256 {
 		s := string([]byte{byte(c)})
 		scope := c == 0x21 || 0x23 <= c && c <= 0x5b || 0x5d <= c && c <= 0x7e
-		if got := challenge.ValidScope(s); got != scope {
-			t.Errorf("ValidScope(%#02x) = %v", c, got)
-		}
 		if got := challenge.ValidURI(s); got != scope {
 			t.Errorf("ValidURI(%#02x) = %v", c, got)
 		}
@@ -60,8 +57,8 @@ func TestCharacters(t *testing.T) {
 			t.Errorf("ValidName(%#02x) = %v", c, got)
 		}
 	}
-	if challenge.ValidScope("") || challenge.ValidName("") || challenge.ValidURI("") || !challenge.ValidText("") {
-		t.Error("the empty string is a text, but neither scope, URI nor name")
+	if challenge.ValidName("") || challenge.ValidURI("") || !challenge.ValidText("") {
+		t.Error("the empty string is a text, but neither URI nor name")
 	}
 }
 
