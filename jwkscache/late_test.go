@@ -4,6 +4,7 @@ package jwkscache_test
 
 import (
 	"context"
+	"errors"
 	"io"
 	"net/http"
 	"net/url"
@@ -177,11 +178,30 @@ func TestErrorsWithoutValue(t *testing.T) {
 					if class := verifier.ClassOf(got); class != verifier.ErrKeysUnavailable && class != verifier.ErrMetadata {
 						t.Fatalf("class %v", class)
 					}
-					if got.Error() == "" {
-						t.Error("no text")
+					if text := got.Error(); name == "typed_nil" && where == "transport" && !strings.Contains(text, "without a value") {
+						t.Errorf("the text is %q", text)
 					}
 				})
 			}
 		}
 	}
+}
+
+// TestClassOfTheTransport: what a transport says of its own is no class of ours.
+func TestClassOfTheTransport(t *testing.T) {
+	t.Run("ER-20/foreign_class_is_not_taken_over", func(t *testing.T) {
+		cache, err := jwkscache.New(jwkscache.Config{URL: jwksURL, HTTPClient: &http.Client{
+			Transport: trip(func(*http.Request) (*http.Response, error) {
+				return nil, &verifier.Error{Class: verifier.ErrExpired}
+			}),
+		}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer cache.Close()
+		var e *verifier.Error
+		if err := cache.Warm(t.Context()); !errors.As(err, &e) || e.Class != verifier.ErrKeysUnavailable || e.RetryAfter <= 0 {
+			t.Errorf("%v, want keys unavailable and a time to retry", err)
+		}
+	})
 }

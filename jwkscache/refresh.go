@@ -134,8 +134,10 @@ func (a *attempt) outcome(ctx context.Context) *snapshot {
 
 // failed is the state after a failed attempt: the old keys, and a back-off.
 func (a *attempt) failed(err error) *snapshot {
-	var e *verifier.Error
-	if !errors.As(err, &e) {
+	// Only an error of this package's own has a class: what a transport returns may
+	// hold one of another verifier.
+	e, ok := err.(*verifier.Error)
+	if !ok {
 		e = &verifier.Error{Class: verifier.ErrKeysUnavailable, Cause: err}
 	}
 	a.note(verifier.EventFetchFailed, e.Class, e.Cause)

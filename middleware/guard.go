@@ -19,8 +19,9 @@ import (
 // TokenVerifier is what a [Guard] asks; [*verifier.Verifier] is one, and an
 // application can wrap it. Implementations are safe for concurrent use and return
 // either a token or an error of one of the classes of package verifier: any other
-// error, a panic, and neither of the two deny the request with 503. A wrapper can
-// only narrow: the Guard asks confirm's question and reqs again of what it returns.
+// error, a panic, and neither of the two deny the request with 503. A wrapper
+// that forgets to pass on confirm or reqs lifts neither: the Guard asks them again of
+// the token it returns. One that refuses with a class of its own reports that itself.
 type TokenVerifier interface {
 	VerifyBound(ctx context.Context, raw string, confirm func(context.Context, *verifier.Token) error, reqs ...verifier.Requirement) (*verifier.Token, error)
 }

@@ -55,7 +55,7 @@ func (is *issuer) checkMarks(obj strictjson.Object) error {
 				continue
 			}
 		case "typ":
-			if !isText || !otherKinds[asciiLower(text)] {
+			if !otherKinds[asciiLower(text)] {
 				continue
 			}
 		}

@@ -22,7 +22,7 @@ const (
 type Config struct {
 	// Issuer is compared code point for code point with iss (RFC 9068 §4). Required.
 	// An https URL without query, fragment or userinfo; under ProfileJWT with keys
-	// that need no discovery, any non-empty string.
+	// that need no discovery, any non-empty string without { and }.
 	Issuer string
 	// Audience lists the identifiers of this API; a token must name one of them
 	// (RFC 9068 §4). Required, except with Clients or UnsafeSkipAudience.

@@ -445,6 +445,17 @@ func TestLogFlood(t *testing.T) {
 			}
 		})
 	})
+	t.Run("SE-01/cause_that_cannot_be_printed", func(t *testing.T) {
+		var log bytes.Buffer
+		var none *verifier.Error
+		for _, cause := range []error{textless{}, none} {
+			verifier.LogEvents(slog.New(slog.NewTextHandler(&log, nil)))(verifier.Event{Kind: verifier.EventRefused, Cause: cause})
+			_ = (&verifier.Error{Class: verifier.ErrForbidden, Cause: cause}).Error()
+		}
+		if strings.Count(log.String(), "refused") != 2 {
+			t.Errorf("the log is %s", log.String())
+		}
+	})
 	t.Run("SE-03/M6_long_causes_are_cut_and_quoted", func(t *testing.T) {
 		var log bytes.Buffer
 		hook := verifier.LogEvents(slog.New(slog.NewTextHandler(&log, nil)))
@@ -455,3 +466,8 @@ func TestLogFlood(t *testing.T) {
 		}
 	})
 }
+
+// textless is an error whose text panics.
+type textless struct{}
+
+func (textless) Error() string { panic("no text") }

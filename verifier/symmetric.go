@@ -27,7 +27,8 @@ type Secret struct {
 // cfg.Keys must be nil; cfg.Algorithms may narrow HS256, HS384 and HS512 and by
 // default holds those of the secrets. Symmetric and public keys never meet in one
 // verifier (RFC 8725 §2.1); [Join] keeps them apart by issuer. The error is of
-// class [ErrConfig] and lists every fault.
+// class [ErrConfig] and lists every fault, or [ErrInternal] if cfg.OnEvent panics at
+// a warning.
 func NewSymmetric(cfg Config, secrets ...Secret) (*Verifier, error) {
 	var f faults
 	if !hook.Nil(cfg.Keys) {

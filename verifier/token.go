@@ -139,10 +139,11 @@ func (t *Token) Decode(dst any) error {
 	if err == nil {
 		return nil
 	}
-	// The texts of encoding/json quote values, so only the place is passed on.
+	// The texts of encoding/json quote values, and its paths can hold names that the
+	// token chose, so only the types are passed on.
 	var wrong *json.UnmarshalTypeError
 	if errors.As(err, &wrong) {
-		return fail(ErrInvalidClaim, "the claims do not fit the destination at field %q of type %v", wrong.Field, wrong.Type)
+		return fail(ErrInvalidClaim, "the claims do not fit a destination of type %T: a claim is no %v", dst, wrong.Type)
 	}
 	return fail(ErrInvalidClaim, "the claims do not fit a destination of type %T", dst)
 }
