@@ -70,12 +70,6 @@ func DefaultAlgorithms() []string {
 	return names
 }
 
-// Known reports whether this package can verify alg, HMAC included.
-func Known(alg string) bool {
-	_, ok := lookup(alg)
-	return ok
-}
-
 // HMAC reports whether alg is HS256, HS384 or HS512.
 func HMAC(alg string) bool {
 	a, ok := lookup(alg)

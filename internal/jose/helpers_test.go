@@ -69,9 +69,9 @@ var kinds = map[string]string{
 
 func newKey(t testing.TB, private crypto.Signer) *Key {
 	t.Helper()
-	key, err := NewKey(private.Public())
+	key, err := checkedKey(private.Public())
 	if err != nil {
-		t.Fatalf("NewKey: %v", err)
+		t.Fatalf("checkedKey: %v", err)
 	}
 	return key
 }
@@ -156,4 +156,19 @@ func unb64(t testing.TB, s string) []byte {
 func oddNumber(bits int) *big.Int {
 	n := must(rand.Int(rand.Reader, new(big.Int).Lsh(big.NewInt(1), uint(bits-1))))
 	return n.SetBit(n.SetBit(n, bits-1, 1), 0, 1)
+}
+
+// known reports whether alg is in a table at all.
+func known(alg string) bool {
+	_, ok := lookup(alg)
+	return ok
+}
+
+// checkedKey makes a Key of pub by the checks that every parsed key passes.
+func checkedKey(pub crypto.PublicKey) (*Key, error) {
+	checked, err := checkPublic(pub)
+	if err != nil {
+		return nil, err
+	}
+	return &Key{public: checked}, nil
 }

@@ -45,17 +45,6 @@ type Key struct {
 // Format prints nothing of the key, whatever the verb: it may be a secret.
 func (k Key) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, "jose.Key") }
 
-// NewKey checks pub, an *rsa.PublicKey, *ecdsa.PublicKey (P-256, P-384, P-521)
-// or ed25519.PublicKey, by the rules of [ParseKey], and keeps a copy. The key has
-// no kid, alg, use or key_ops.
-func NewKey(pub crypto.PublicKey) (*Key, error) {
-	checked, err := checkPublic(pub)
-	if err != nil {
-		return nil, err
-	}
-	return &Key{public: checked}, nil
-}
-
 // Fits reports whether the key may verify alg: its type and curve are those of
 // alg (RFC 7518 §3.1, RFC 8037 §3.1), and its own alg, use and key_ops, as far as
 // present, all permit it (RFC 7517 §4.2 to §4.4). nil fits nothing.

@@ -88,8 +88,8 @@ func TestEd25519Length(t *testing.T) {
 	} {
 		t.Run("AL-13/"+name, func(t *testing.T) {
 			refused(t, good.with(doc{"x": b64(x)}))
-			if _, err := NewKey(ed25519.PublicKey(x)); err == nil {
-				t.Error("NewKey accepts it")
+			if _, err := checkedKey(ed25519.PublicKey(x)); err == nil {
+				t.Error("checkedKey accepts it")
 			}
 		})
 	}
@@ -147,8 +147,8 @@ func TestEd25519SmallOrder(t *testing.T) {
 						t.Error("the library does not accept a forgery under this key: not of small order?")
 					}
 					refused(t, doc{"kty": "OKP", "crv": "Ed25519", "x": b64(x)}.with(nil))
-					if _, err := NewKey(x); err == nil {
-						t.Error("NewKey accepts it")
+					if _, err := checkedKey(x); err == nil {
+						t.Error("checkedKey accepts it")
 					}
 				})
 			}
@@ -192,7 +192,7 @@ func TestEd25519Canonical(t *testing.T) {
 // hostileCurve panics wherever it is asked.
 type hostileCurve struct{ elliptic.Curve }
 
-func TestNewKeyRefuses(t *testing.T) {
+func TestCheckedKeyRefuses(t *testing.T) {
 	point := p256().PublicKey
 	otherCurve := point
 	otherCurve.Curve = elliptic.P384()
@@ -223,24 +223,24 @@ func TestNewKeyRefuses(t *testing.T) {
 		"AL-13/ed25519_private":       ed(),
 	} {
 		t.Run(name, func(t *testing.T) {
-			if key, err := NewKey(pub); err == nil || key != nil {
-				t.Errorf("NewKey = %v, %v; want an error", key, err)
+			if key, err := checkedKey(pub); err == nil || key != nil {
+				t.Errorf("checkedKey = %v, %v; want an error", key, err)
 			}
 		})
 	}
 }
 
-func TestNewKeyCopies(t *testing.T) {
+func TestCheckedKeyCopies(t *testing.T) {
 	t.Run("GO-03/rsa", func(t *testing.T) {
 		pub := &rsa.PublicKey{N: new(big.Int).Set(rsaKey().N), E: rsaKey().E}
-		key := must(NewKey(pub))
+		key := must(checkedKey(pub))
 		pub.N.SetInt64(15)
 		pub.E = 3
 		verifies(t, key, "RS256", sign(t, "RS256", rsaKey()), true)
 	})
 	t.Run("GO-03/ed25519", func(t *testing.T) {
 		pub := slices.Clone(ed().Public().(ed25519.PublicKey))
-		key := must(NewKey(pub))
+		key := must(checkedKey(pub))
 		clear(pub)
 		verifies(t, key, "EdDSA", sign(t, "EdDSA", ed()), true)
 	})

@@ -42,8 +42,8 @@ func TestParseRSASize(t *testing.T) {
 					t.Errorf("%d leading zeros: another modulus", zeros)
 				}
 			}
-			if _, err := NewKey(&rsa.PublicKey{N: n, E: 65537}); (err == nil) != tc.usable {
-				t.Errorf("NewKey error = %v, want usable %v", err, tc.usable)
+			if _, err := checkedKey(&rsa.PublicKey{N: n, E: 65537}); (err == nil) != tc.usable {
+				t.Errorf("checkedKey error = %v, want usable %v", err, tc.usable)
 			}
 		})
 	}
@@ -101,14 +101,14 @@ func TestParseRSAExponent(t *testing.T) {
 			if !tc.e.IsInt64() || int64(int(tc.e.Int64())) != tc.e.Int64() { // an int has 32 bits on some platforms
 				return
 			}
-			if _, err := NewKey(&rsa.PublicKey{N: n, E: int(tc.e.Int64())}); (err == nil) != tc.usable {
-				t.Errorf("NewKey error = %v, want usable %v", err, tc.usable)
+			if _, err := checkedKey(&rsa.PublicKey{N: n, E: int(tc.e.Int64())}); (err == nil) != tc.usable {
+				t.Errorf("checkedKey error = %v, want usable %v", err, tc.usable)
 			}
 		})
 	}
 	t.Run("AL-09/negative", func(t *testing.T) {
-		if _, err := NewKey(&rsa.PublicKey{N: n, E: -65537}); err == nil {
-			t.Error("NewKey accepts a negative exponent")
+		if _, err := checkedKey(&rsa.PublicKey{N: n, E: -65537}); err == nil {
+			t.Error("checkedKey accepts a negative exponent")
 		}
 	})
 }

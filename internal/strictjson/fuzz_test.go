@@ -77,7 +77,7 @@ func outer(t *testing.T, data []byte, want string) {
 		t.Fatalf("outer read %s\nwant %s", got.String(), want)
 	}
 	if obj.Len() > 0 {
-		if _, err := ParseObjectOuter(data, obj.Members()[0].Name); err != nil {
+		if _, err := ParseObjectOuter(data, obj.members[0].Name); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -87,7 +87,7 @@ func outer(t *testing.T, data []byte, want string) {
 // with nothing but names and punctuation between them.
 func rejoin(t *testing.T, data []byte, obj Object) {
 	rest := data
-	for _, m := range obj.Members() {
+	for _, m := range obj.members {
 		raw := m.Value.Raw()
 		_, after, _ := bytes.Cut(rest, []byte(`"`))
 		for end := 0; ; end++ { // the name ends at the first quote that makes it a string
@@ -116,7 +116,7 @@ func rejoin(t *testing.T, data []byte, obj Object) {
 // strings, numbers letter for letter.
 func writeObject(t *testing.T, b *strings.Builder, obj Object) {
 	b.WriteByte('{')
-	for _, m := range obj.Members() {
+	for _, m := range obj.members {
 		b.WriteString(strconv.Quote(m.Name) + ":")
 		writeValue(t, b, m.Value)
 		if _, ok := obj.Get(m.Name); !ok {

@@ -48,9 +48,6 @@ func (o Object) Get(name string) (Value, bool) {
 	return Value{}, false
 }
 
-// Members returns the members in document order. The slice must not be changed.
-func (o Object) Members() []Member { return o.members }
-
 // Len is the number of members.
 func (o Object) Len() int { return len(o.members) }
 

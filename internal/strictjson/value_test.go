@@ -75,7 +75,7 @@ func TestMembers(t *testing.T) {
 	t.Run("document_order", func(t *testing.T) {
 		obj := mustParse(t, `{"b":1,"a":{"x":1,"y":2},"\u0063":[{"z":1}],"":0}`)
 		var names []string
-		for _, m := range obj.Members() {
+		for _, m := range obj.members {
 			names = append(names, m.Name)
 		}
 		if want := []string{"b", "a", "c", ""}; !slices.Equal(names, want) || obj.Len() != 4 {
