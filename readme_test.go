@@ -42,7 +42,7 @@ func _(t *testing.T, ctx context.Context, raw string, keys *jwkscache.Cache, v *
 
 // known maps the package names that fragments use to their import paths.
 var known = map[string]string{
-	"context": "context", "errors": "errors", "fmt": "fmt", "log": "log", "slog": "log/slog",
+	"context": "context", "expvar": "expvar", "errors": "errors", "fmt": "fmt", "log": "log", "slog": "log/slog",
 	"http": "net/http", "httptest": "net/http/httptest", "os": "os", "strings": "strings", "testing": "testing", "time": "time",
 	"echo": echoPath, "gin": ginPath,
 	"verifier": modulePath + "/verifier", "jwkscache": modulePath + "/jwkscache", "scopes": modulePath + "/scopes",

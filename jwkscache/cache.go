@@ -31,6 +31,8 @@ type Cache struct {
 	flight  *flight     // the fetch under way, or nil
 	timer   *time.Timer // the next attempt
 	running sync.WaitGroup
+
+	missing missing
 }
 
 // snapshot is the state after an attempt. It does not change, but for used.
@@ -42,6 +44,7 @@ type snapshot struct {
 	failure  *verifier.Error // of the last attempt, or nil
 	used     atomic.Bool     // keys were asked for since the attempt
 	stale    *atomic.Bool    // stale use was reported; one per successful attempt
+	clock    clock           // the issuer's, compared at the last successful attempt
 	closed   bool
 }
 
@@ -91,7 +94,7 @@ func (c *Cache) Keys(ctx context.Context, miss *verifier.Miss) (*verifier.KeySet
 	if err != nil || miss == nil || set != miss.Set {
 		return set, err
 	}
-	return c.newer(ctx, set)
+	return c.newer(ctx, set, miss.KeyID)
 }
 
 func unconstructed(name, constructor string) error {
@@ -158,8 +161,9 @@ func (c *Cache) await(ctx context.Context, f *flight) (*verifier.KeySet, error) 
 }
 
 // newer looks for a set other than seen. The cooldown counts from the last success
-// only: while fetches fail, the back-off is what bounds them.
-func (c *Cache) newer(ctx context.Context, seen *verifier.KeySet) (*verifier.KeySet, error) {
+// only: while fetches fail, the back-off is what bounds them. A kid that a fetch did
+// not bring waits twice as long, and leaves the fetch to others.
+func (c *Cache) newer(ctx context.Context, seen *verifier.KeySet, kid string) (*verifier.KeySet, error) {
 	for {
 		s := c.state.Load()
 		now := time.Now()
@@ -170,9 +174,15 @@ func (c *Cache) newer(ctx context.Context, seen *verifier.KeySet) (*verifier.Key
 			return s.keys.set, nil
 		case s.failure == nil && now.Before(s.keys.fetched.Add(c.cooldown)):
 			return seen, nil
+		case s.failure == nil && now.Before(s.keys.fetched.Add(2*c.cooldown)) && c.missing.has(kid, now):
+			return seen, nil
 		}
 		if f := c.join(s); f != nil {
-			return c.awaitNewer(ctx, f)
+			set, err := c.awaitNewer(ctx, f)
+			if err == nil {
+				c.missing.add(kid, time.Now().Add(4*c.cooldown))
+			}
+			return set, err
 		}
 	}
 }

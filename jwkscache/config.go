@@ -5,6 +5,7 @@ package jwkscache
 import (
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"net/http"
 	"slices"
 	"strings"
@@ -72,6 +73,7 @@ type settings struct {
 	cooldown  time.Duration
 	maxStale  time.Duration
 	onEvent   func(verifier.Event)
+	random    jitter
 }
 
 // faults collects everything that is wrong, so that it can be mended in one go.
@@ -92,6 +94,7 @@ func (cfg Config) check() (settings, error) {
 		cooldown: cfg.UnknownKeyCooldown,
 		maxStale: cfg.MaxStale,
 		onEvent:  cfg.OnEvent,
+		random:   rand.Uint64N,
 	}
 	cfg.checkSource(&f, s.insecure)
 	checkDurations(&f, &s)

@@ -193,7 +193,7 @@ func TestConstruction(t *testing.T) {
 			}
 			wantClass(t, err, verifier.ErrConfig)
 			wantClass(t, cache.Warm(t.Context()), verifier.ErrConfig)
-			if cache.Issuer() != "" || cache.Status() != (jwkscache.Status{}) || cache.Close() != nil {
+			if cache.Issuer() != "" || !isZero(cache.Status()) || cache.Close() != nil {
 				t.Error("a zero value has a state")
 			}
 		}

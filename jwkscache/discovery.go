@@ -66,9 +66,14 @@ func (d Discovery) locations(issuer string) []string {
 // metadata is what is kept of a validated document. Everything else in it is
 // ignored: it cannot widen what a token may be (MD-12).
 type metadata struct {
-	jwksURI string
-	due     time.Time // when to fetch it anew, with the next key set: up to minFresh later
+	jwksURI     string
+	due         time.Time       // when to fetch it anew, with the next key set: up to minFresh later
+	usableUntil time.Time       // how long it serves while it cannot be renewed (MD-11)
+	failure     *verifier.Error // of the last attempt to renew it, or nil
 }
+
+// usable: nil is metadata that was never fetched.
+func (m *metadata) usable(now time.Time) bool { return m != nil && now.Before(m.usableUntil) }
 
 // discover fetches the metadata, all locations together within the time of one
 // request (DF-11).
@@ -127,7 +132,12 @@ func (s *settings) readMetadata(body []byte) (*metadata, error) {
 	if reason := addressFault(uri, s.insecure); reason != "" {
 		return nil, badMetadata("jwks_uri %s", reason)
 	}
-	return &metadata{jwksURI: uri, due: time.Now().Add(between(metadataMaxAge*9/10, metadataMaxAge-minFresh))}, nil
+	now := time.Now()
+	return &metadata{
+		jwksURI:     uri,
+		due:         now.Add(s.random.between(metadataMaxAge*9/10, metadataMaxAge-minFresh)),
+		usableUntil: now.Add(metadataMaxAge + s.maxStale),
+	}, nil
 }
 
 func text(doc strictjson.Object, name string) (string, bool) {

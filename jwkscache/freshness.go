@@ -3,8 +3,6 @@
 package jwkscache
 
 import (
-	"crypto/rand"
-	"encoding/binary"
 	"net/http"
 	"strconv"
 	"strings"
@@ -85,25 +83,26 @@ func expires(h http.Header, now time.Time) (time.Duration, bool) {
 
 func age(h http.Header) time.Duration { return deltaSeconds(h.Get("Age")) }
 
-// refreshAhead is when to refresh what stays fresh for d: at 80 to 90 % of it, at
-// random, so that instances that started together drift apart.
-func refreshAhead(d time.Duration) time.Duration { return between(d*8/10, d*9/10) }
+// jitter draws from 0 to n-1. What it decides is no secret: instances that started
+// together must drift apart.
+type jitter func(n uint64) uint64
 
-// backoff is the wait after the given number of failures in a row, with jitter. A
-// server's own wish can lengthen it, up to a limit (RFC 9110 §10.2.3), and has up to
-// 10 % added: it asks all instances for the same time.
-func backoff(failures int, retryAfter time.Duration) time.Duration {
+// refreshAhead is when to refresh what stays fresh for d: at 80 to 90 % of it.
+func (j jitter) refreshAhead(d time.Duration) time.Duration { return j.between(d*8/10, d*9/10) }
+
+// backoff is the wait after the given number of failures in a row. A server's own
+// wish can lengthen it, up to a limit (RFC 9110 §10.2.3), and has up to 10 % added:
+// it asks all instances for the same time.
+func (j jitter) backoff(failures int, retryAfter time.Duration) time.Duration {
 	ceiling := maxBackoff
 	if failures < 6 {
 		ceiling = min(firstBackoff<<(failures-1), maxBackoff)
 	}
 	asked := min(retryAfter, maxRetry*10/11)
-	return max(between(ceiling/2, ceiling), between(asked, asked*11/10))
+	return max(j.between(ceiling/2, ceiling), j.between(asked, asked*11/10))
 }
 
 // between is a random duration from lo to hi.
-func between(lo, hi time.Duration) time.Duration {
-	var b [8]byte
-	_, _ = rand.Read(b[:]) // never fails
-	return lo + time.Duration(binary.LittleEndian.Uint64(b[:])%uint64(hi-lo+1))
+func (j jitter) between(lo, hi time.Duration) time.Duration {
+	return lo + time.Duration(j(uint64(hi-lo)+1))
 }

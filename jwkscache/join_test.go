@@ -55,7 +55,7 @@ func TestLateCaller(t *testing.T) {
 	})
 	late("KS-11/gets_the_newer_set", func(t *testing.T, c *Cache, _ *snapshot, _ *atomic.Int32) {
 		time.Sleep(time.Minute) // past the cooldown
-		got, err := c.newer(t.Context(), &verifier.KeySet{})
+		got, err := c.newer(t.Context(), &verifier.KeySet{}, "")
 		if err != nil || got != c.state.Load().keys.set {
 			t.Error(got, err)
 		}

@@ -13,6 +13,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"reflect"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -371,3 +372,6 @@ func (w *world) wantEvents(kind verifier.EventKind, want int) []verifier.Event {
 	}
 	return got
 }
+
+// isZero tells whether a Status is that of a cache without keys.
+func isZero(s jwkscache.Status) bool { return reflect.DeepEqual(s, jwkscache.Status{}) }

@@ -106,6 +106,7 @@ type attempt struct {
 	old    *snapshot
 	meta   *metadata
 	keys   document
+	clock  clock
 	events []verifier.Event
 }
 
@@ -124,32 +125,37 @@ func (a *attempt) outcome(ctx context.Context) *snapshot {
 	case failed != nil:
 		return failed
 	}
-	wait := refreshAhead(a.keys.freshUntil.Sub(a.keys.fetched))
+	wait := a.random.refreshAhead(a.keys.freshUntil.Sub(a.keys.fetched))
 	if a.meta != nil {
 		wait = min(wait, a.meta.due.Sub(a.keys.fetched))
 	}
 	next := a.keys.fetched.Add(max(wait, minFresh)) // DF-08: not more than once a minute
-	return &snapshot{keys: a.keys, meta: a.meta, next: next, stale: new(atomic.Bool)}
+	return &snapshot{keys: a.keys, meta: a.meta, next: next, stale: new(atomic.Bool), clock: a.clock}
 }
 
 // failed is the state after a failed attempt: the old keys, and a back-off.
 func (a *attempt) failed(err error) *snapshot {
-	// Only an error of this package's own has a class: what a transport returns may
-	// hold one of another verifier.
-	e, ok := err.(*verifier.Error)
-	if !ok {
-		e = &verifier.Error{Class: verifier.ErrKeysUnavailable, Cause: err}
-	}
+	e := classed(err)
 	a.note(verifier.EventFetchFailed, e.Class, e.Cause)
 	failures := a.old.failures + 1
 	return &snapshot{
 		keys:     a.old.keys,
 		meta:     a.meta,
-		next:     time.Now().Add(backoff(failures, retryAfter(err))),
+		next:     time.Now().Add(a.random.backoff(failures, retryAfter(err))),
 		failures: failures,
 		failure:  e,
 		stale:    a.old.stale,
+		clock:    a.old.clock,
 	}
+}
+
+// classed: only an error of this package's own has a class. What a transport returns
+// may hold one of another verifier.
+func classed(err error) *verifier.Error {
+	if e, ok := err.(*verifier.Error); ok {
+		return e
+	}
+	return &verifier.Error{Class: verifier.ErrKeysUnavailable, Cause: err}
 }
 
 func (a *attempt) refresh(ctx context.Context) error {
@@ -178,7 +184,7 @@ func (a *attempt) findKeys(ctx context.Context) error {
 	}
 	meta, err := a.discover(ctx)
 	if err != nil {
-		return err
+		return a.keepMetadata(err)
 	}
 	a.meta = meta
 	a.note(verifier.EventFetched, nil, nil)
@@ -186,6 +192,21 @@ func (a *attempt) findKeys(ctx context.Context) error {
 		a.note(verifier.EventWarning, nil, fmt.Errorf("jwks_uri of the issuer changed from %s to %s",
 			fetch.Redact(before.jwksURI), fetch.Redact(meta.jwksURI)))
 	}
+	return nil
+}
+
+// keepMetadata: metadata that cannot be renewed serves on as the last good keys do, so
+// that the key set is refreshed all the same (MD-11).
+func (a *attempt) keepMetadata(err error) error {
+	now := time.Now()
+	if !a.meta.usable(now) {
+		return err
+	}
+	kept := *a.meta
+	kept.failure = classed(err)
+	kept.due = now.Add(a.random.refreshAhead(defaultFresh))
+	a.note(verifier.EventFetchFailed, kept.failure.Class, kept.failure.Cause)
+	a.meta = &kept
 	return nil
 }
 
@@ -199,11 +220,14 @@ func (a *attempt) fetchKeys(ctx context.Context) error {
 	if a.keys.url == req.URL {
 		req.ETag, req.LastModified = a.keys.etag, a.keys.modified
 	}
+	sent := time.Now()
 	resp, err := a.client.Get(ctx, req)
 	if err != nil {
 		if a.meta != nil && lookElsewhere(err) {
 			// The server is there, but has no key set here: ask the issuer again.
-			a.meta = &metadata{jwksURI: a.meta.jwksURI}
+			again := *a.meta
+			again.due = time.Time{}
+			a.meta = &again
 		}
 		return err
 	}
@@ -213,6 +237,7 @@ func (a *attempt) fetchKeys(ctx context.Context) error {
 		}
 	}
 	a.keys.url = req.URL
+	a.compareClocks(resp.Header, sent, time.Now())
 	a.renew(resp)
 	a.note(verifier.EventFetched, nil, nil)
 	return nil

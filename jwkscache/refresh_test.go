@@ -9,6 +9,7 @@ import (
 	"io"
 	"net/http"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -639,12 +640,12 @@ func TestWarm(t *testing.T) {
 
 func TestStatus(t *testing.T) {
 	inWorld(t, "status_of_each_state", byURL, func(w *world) {
-		if got := w.cache.Status(); got != (jwkscache.Status{}) {
+		if got := w.cache.Status(); !isZero(got) {
 			w.Errorf("cold: %+v", got)
 		}
 		w.status(jwksURL, 500)
 		err := w.cache.Warm(w.Context())
-		if got := w.cache.Status(); got.Keys != 0 || got.Failures != 1 || !errors.Is(got.Err, verifier.ErrKeysUnavailable) || err == nil {
+		if got := w.cache.Status(); len(got.Keys) != 0 || got.Failures != 1 || !errors.Is(got.Err, verifier.ErrKeysUnavailable) || err == nil {
 			w.Errorf("failed: %+v", got)
 		}
 		w.body(jwksURL, kids("one", "two"))
@@ -652,11 +653,15 @@ func TestStatus(t *testing.T) {
 		now := time.Now()
 		w.keys()
 		got := w.cache.Status()
-		if got.Keys != 2 || got.Failures != 0 || got.Err != nil || now.Sub(got.Fetched) > time.Second {
+		if len(got.Keys) != 2 || got.Failures != 0 || got.Err != nil || now.Sub(got.Fetched) > time.Second {
 			w.Errorf("warm: %+v", got)
 		}
+		want := []verifier.KeyInfo{{ID: "one", Type: "P-256"}, {ID: "two", Type: "P-256"}}
+		if !slices.Equal(got.Keys, want) || !got.NextAttempt.After(now) || !got.NextAttempt.Before(got.FreshUntil) {
+			w.Errorf("warm: %+v, want keys %v and an attempt before the freshness ends", got, want)
+		}
 		w.cache.Close()
-		if got := w.cache.Status(); got != (jwkscache.Status{}) {
+		if got := w.cache.Status(); !isZero(got) {
 			w.Errorf("closed: %+v", got)
 		}
 	})
@@ -720,7 +725,7 @@ func TestClose(t *testing.T) {
 		wantClass(w, waited, verifier.ErrKeysUnavailable)
 		_, err := cache.Keys(w.Context(), nil)
 		wantClass(w, err, verifier.ErrKeysUnavailable)
-		if cache.Status() != (jwkscache.Status{}) {
+		if !isZero(cache.Status()) {
 			w.Error("a closed cache took keys")
 		}
 	})

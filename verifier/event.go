@@ -22,6 +22,11 @@ const (
 	EventPrivateKey EventKind = "private_key_published"
 	// EventStaleKeys: keys past their freshness are in use, since the refresh failed.
 	EventStaleKeys EventKind = "stale_keys"
+	// EventClockSkew: the clock of this machine differs from the issuer's; Cause says by
+	// how much and how that was seen. Nothing is decided by it.
+	EventClockSkew EventKind = "clock_skew"
+	// EventSnapshot: a stored key set was used, ignored or could not be stored; Cause says which.
+	EventSnapshot EventKind = "snapshot"
 	// EventWarning: something is accepted that deserves a second look: a setting, or a
 	// jwks_uri that changed.
 	EventWarning EventKind = "warning"

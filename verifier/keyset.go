@@ -41,10 +41,25 @@ type Miss struct {
 }
 
 // KeySet is an immutable set of public keys; its pointer is its version. Only
-// [ParseKeySet] makes one. The zero value and nil are empty sets.
-type KeySet struct {
-	keys  []*jose.Key
+// [ParseKeySet] makes one from text. The zero value and nil are empty sets.
+type KeySet struct{ keys []candidate }
+
+// candidate is a key of a set. A local one without kid fits any kid.
+type candidate struct {
+	*jose.Key
 	local bool
+}
+
+// KeyInfo describes a key of a set, for operators. Its texts are the issuer's own:
+// escape them where they are shown.
+type KeyInfo struct {
+	// ID is the kid; "" if the key has none.
+	ID string
+	// Type is the kty with the curve where there is one: RSA, P-256, P-384, P-521 or
+	// Ed25519.
+	Type string
+	// Algorithm is the alg of the key; "" if it has none.
+	Algorithm string
 }
 
 // ErrPrivateKey marks a note of [ParseKeySet] about a key that carries private
@@ -67,7 +82,52 @@ func (s *KeySet) Local() *KeySet {
 	if s == nil {
 		return nil
 	}
-	return &KeySet{keys: s.keys, local: true}
+	local := slices.Clone(s.keys)
+	for i := range local {
+		local[i].local = true
+	}
+	return &KeySet{local}
+}
+
+// MergeKeySets returns a set with the keys of all sets, in order; nil sets are left
+// out. Each call makes a new version, so call it once per change.
+func MergeKeySets(sets ...*KeySet) *KeySet {
+	merged := &KeySet{}
+	for _, s := range sets {
+		if s != nil {
+			merged.keys = append(merged.keys, s.keys...)
+		}
+	}
+	return merged
+}
+
+// OfIssuer returns a set of those keys whose member issuer is accepted. The member
+// is not of RFC 7517: issuers that publish the keys of many tenants in one set name
+// there whose key it is, or a template for it. Keys without it are left out. Call it
+// once per set: each call makes a new version.
+func (s *KeySet) OfIssuer(accept func(issuer string) bool) *KeySet {
+	some := &KeySet{}
+	if s == nil {
+		return some
+	}
+	for _, k := range s.keys {
+		if k.Issuer != "" && accept(k.Issuer) {
+			some.keys = append(some.keys, k)
+		}
+	}
+	return some
+}
+
+// Describe lists the usable keys in the order of the set.
+func (s *KeySet) Describe() []KeyInfo {
+	if s == nil {
+		return nil
+	}
+	list := make([]KeyInfo, 0, len(s.keys))
+	for _, k := range s.keys {
+		list = append(list, KeyInfo{ID: k.ID, Type: k.Type(), Algorithm: k.Algorithm})
+	}
+	return list
 }
 
 // maxKeys bounds a key set; real ones have fewer than ten.
@@ -106,7 +166,7 @@ func ParseKeySet(jwks []byte) (set *KeySet, skipped []error, err error) {
 			skipped = append(skipped, fmt.Errorf("key %d cannot be used: its use, key_ops or alg is not for verifying signatures", i))
 			continue
 		}
-		set.keys = append(set.keys, key)
+		set.keys = append(set.keys, candidate{Key: key})
 	}
 	return set, skipped, nil
 }

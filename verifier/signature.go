@@ -92,7 +92,7 @@ func (s *KeySet) verify(u *unverified) (*jose.Key, error) {
 func (s *KeySet) candidates(h header) (keys []*jose.Key, more bool) {
 	for _, k := range s.keys {
 		named := k.HasID && k.ID == h.kid
-		if h.hasKid && !named && !(s.local && !k.HasID) {
+		if h.hasKid && !named && !(k.local && !k.HasID) {
 			continue
 		}
 		if !k.Fits(h.alg) {
@@ -101,7 +101,7 @@ func (s *KeySet) candidates(h header) (keys []*jose.Key, more bool) {
 		if len(keys) == maxAttempts {
 			return keys, true
 		}
-		keys = append(keys, k)
+		keys = append(keys, k.Key)
 	}
 	return keys, false
 }

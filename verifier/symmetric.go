@@ -55,7 +55,7 @@ func NewSymmetric(cfg Config, secrets ...Secret) (*Verifier, error) {
 
 // secretSet makes a set of the secrets and returns their algorithms.
 func secretSet(f *faults, secrets []Secret) (*KeySet, []string) {
-	set := &KeySet{local: true}
+	set := &KeySet{}
 	var algorithms []string
 	nameless := 0
 	if len(secrets) == 0 {
@@ -73,7 +73,7 @@ func secretSet(f *faults, secrets []Secret) (*KeySet, []string) {
 		if !key.HasID {
 			nameless++
 		}
-		set.keys = append(set.keys, key)
+		set.keys = append(set.keys, candidate{key, true})
 		algorithms = append(algorithms, s.Algorithm)
 	}
 	if nameless > maxAttempts {

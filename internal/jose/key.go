@@ -32,6 +32,9 @@ type Key struct {
 	// Ops is key_ops; HasOps tells an empty list from none (RFC 7517 §4.3).
 	Ops    []string
 	HasOps bool
+	// Issuer is the member issuer, by which a set for many tenants says whose key it
+	// is; "" if absent or not a string. RFC 7517 §4 lets members be added.
+	Issuer string
 	// Private says that the JWK carried private members (RFC 7517 §9.2). Their
 	// values were neither used nor kept.
 	Private bool
@@ -44,6 +47,19 @@ type Key struct {
 
 // Format prints nothing of the key, whatever the verb: it may be a secret.
 func (k Key) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, "jose.Key") }
+
+// Type names the kty, or the curve where there is one; "" for a secret.
+func (k *Key) Type() string {
+	switch pub := k.public.(type) {
+	case *rsa.PublicKey:
+		return "RSA"
+	case *ecdsa.PublicKey:
+		return pub.Curve.Params().Name
+	case ed25519.PublicKey:
+		return "Ed25519"
+	}
+	return ""
+}
 
 // Fits reports whether the key may verify alg: its type and curve are those of
 // alg (RFC 7518 §3.1, RFC 8037 §3.1), and its own alg, use and key_ops, as far as

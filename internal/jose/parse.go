@@ -64,6 +64,10 @@ func describe(obj strictjson.Object) (*Key, error) {
 	if k.Ops, k.HasOps, err = operations(obj); err != nil {
 		return nil, err
 	}
+	if v, ok := obj.Get("issuer"); ok {
+		text, _ := v.Text()
+		k.Issuer = strings.Clone(text)
+	}
 	for _, name := range privateMembers {
 		if _, ok := obj.Get(name); ok {
 			k.Private = true
