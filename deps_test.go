@@ -44,6 +44,7 @@ var directions = []direction{
 	{"verifier", []string{"internal/strictjson", "internal/compact", "internal/jose", "internal/hook", "internal/scopetoken", lruPath}, "the core: no HTTP, no other public package"},
 	{"jwkscache", []string{"verifier", "internal/fetch", "internal/strictjson", "internal/jose", "internal/hook"}, "delivers key sets to the verifier"},
 	{"scopes", []string{"verifier", "internal/scopetoken"}, "rules are verifier.Requirements"},
+	{"claims", []string{"verifier"}, "rules are verifier.Requirements"},
 	{"middleware", []string{"verifier", "internal/challenge", "internal/ctxkey", "internal/hook", "internal/scopetoken"}, "any Requirement will do, so it does not know scopes"},
 	{"adapters/nethttp", []string{"verifier", "middleware"}, "fits the Guard to net/http"},
 	{"adapters/echov4", []string{"verifier", "middleware", echoPath}, "the only package that knows Echo"},

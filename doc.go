@@ -8,6 +8,7 @@
 //     class; it knows nothing of HTTP.
 //   - jwkscache finds, fetches and keeps the keys of an issuer.
 //   - scopes holds the rules "all of these" and "any of these".
+//   - claims holds the same for roles, groups and entitlements.
 //   - middleware has the Guard: credentials in, challenge or context out.
 //   - adapters/nethttp, adapters/echov4 and adapters/ginv1 fit the Guard to
 //     net/http, Echo v4 and Gin, with the same answers byte for byte.

@@ -4,9 +4,11 @@ package verifier
 
 import (
 	"bytes"
+	"slices"
 	"time"
 
 	"github.com/bearerguard/bearerguard/internal/compact"
+	"github.com/bearerguard/bearerguard/internal/scopetoken"
 	"github.com/bearerguard/bearerguard/internal/strictjson"
 )
 
@@ -28,15 +30,16 @@ func (is *issuer) readClaims(u *unverified) (*Token, error) {
 		is.readAudience,
 		is.readTimes,
 		is.readIdentity,
-		readScopes,
+		is.readScopes,
 		readConfirmation,
 		readActor,
+		is.checkDemands,
 	} {
 		if err := step(t, u.claims); err != nil {
 			return nil, err
 		}
 	}
-	readUser(t, u.claims)
+	is.readUser(t, u.claims)
 	return t, nil
 }
 
@@ -107,23 +110,19 @@ func (is *issuer) checkClient(obj strictjson.Object) error {
 	if is.skipAud {
 		return nil
 	}
-	for _, name := range []string{"client_id", "azp"} {
-		val, ok := obj.Get(name)
-		if !ok {
-			continue
-		}
-		client, ok := val.Text()
+	for _, path := range is.names.clients {
+		client, err := path.text(obj)
 		switch {
-		case !ok:
-			return invalid(name, "not a string")
+		case err != nil:
+			return err
 		case client == "":
 			continue
 		case is.clients[client]:
 			return nil
 		}
-		return fail(ErrAudience, "%s is not in Config.Clients", name)
+		return fail(ErrAudience, "%s is not in Config.Clients", path.label())
 	}
-	return missing("client_id")
+	return missing(is.names.clients[0].label())
 }
 
 // readTimes reads exp, nbf and iat as NumericDates (RFC 7519 §2) and checks them.
@@ -150,50 +149,79 @@ func (is *issuer) readTimes(t *Token, obj strictjson.Object) error {
 
 // readIdentity reads sub, client_id and jti. Where one is optional, the empty
 // string counts as absent.
-func (is *issuer) readIdentity(t *Token, obj strictjson.Object) error {
+func (is *issuer) readIdentity(t *Token, obj strictjson.Object) (err error) {
 	for _, c := range []struct {
-		name string
+		path ClaimPath
 		into *string
-	}{{"sub", &t.Subject}, {"client_id", &t.ClientID}, {"jti", &t.ID}} {
-		val, ok := obj.Get(c.name)
-		if !ok {
-			continue
+	}{{subjectPath, &t.Subject}, {is.names.ClientID, &t.ClientID}, {idPath, &t.ID}} {
+		if *c.into, err = c.path.text(obj); err != nil {
+			return err
 		}
-		text, ok := val.Text()
-		if !ok {
-			return invalid(c.name, "not a string")
-		}
-		*c.into = text
 	}
-	for _, name := range is.required {
-		val, ok := obj.Get(name)
-		if !ok {
-			return fail(ErrMissingClaim, "%s is missing (Config.OptionalClaims)", name)
+	for _, path := range is.required {
+		val, found, _ := path.find(obj)
+		if !found {
+			return fail(ErrMissingClaim, "%s is missing (Config.OptionalClaims)", path.label())
 		}
 		if text, isText := val.Text(); isText && text == "" {
-			return invalid(name, "empty")
+			return invalid(path.label(), "empty")
 		}
 	}
 	return nil
 }
 
-// readScopes splits scope on SP (RFC 8693 §4.2). Extra spaces are tolerated; any
+// readScopes splits a string on SP (RFC 8693 §4.2). Extra spaces are tolerated; any
 // other character outside the scope-token set of RFC 6749 §3.3 is not, since
-// parsers disagree about it.
-func readScopes(t *Token, obj strictjson.Object) error {
-	val, ok := obj.Get("scope")
-	if !ok {
-		return nil
+// parsers disagree about it. An element of an array, which only a Mapping allows, is
+// one scope and not split: that would grant what the issuer may not have meant.
+func (is *issuer) readScopes(t *Token, obj strictjson.Object) error {
+	path, valid := is.names.Scopes, false
+	val, found, err := path.find(obj)
+	if !found {
+		return err
 	}
-	text, ok := val.Text()
-	if !ok {
-		return invalid("scope", "not a string")
+	text, isText := val.Text()
+	list, isList := val.Texts()
+	switch {
+	case isText:
+		t.Scopes, valid = splitScopes(text)
+	case isList && is.names.scopeLists:
+		t.Scopes, valid = wholeScopes(list)
+	default:
+		return invalid(path.label(), "not a string, nor an array of strings where Config.Mapping.Scopes allows it")
 	}
-	scopes, ok := splitScopes(text)
-	if !ok {
-		return invalid("scope", "holds a character that no scope may have")
+	if !valid {
+		return invalid(path.label(), "holds a character that no scope may have")
 	}
-	t.Scopes = scopes
+	return nil
+}
+
+func wholeScopes(list []string) (scopes []string, ok bool) {
+	for _, s := range list {
+		if !scopetoken.Valid(s) {
+			return nil, false
+		}
+	}
+	return unique(list), true
+}
+
+// checkDemands applies Config.RequiredClaims.
+func (is *issuer) checkDemands(_ *Token, obj strictjson.Object) error {
+	for _, d := range is.demands {
+		val, found, err := d.Path.find(obj)
+		text, isText := val.Text()
+		yes, _ := val.Bool()
+		switch {
+		case err != nil:
+			return err
+		case !found:
+			return fail(ErrMissingClaim, "%s is missing (Config.RequiredClaims)", d.Path.label())
+		case len(d.Values) == 0 && !yes:
+			return invalid(d.Path.label(), "not the boolean true (Config.RequiredClaims)")
+		case len(d.Values) > 0 && !(isText && slices.Contains(d.Values, text)):
+			return invalid(d.Path.label(), "none of the strings in Config.RequiredClaims")
+		}
+	}
 	return nil
 }
 
@@ -255,7 +283,7 @@ func textOf(obj strictjson.Object, name string) string {
 
 // readUser reads what describes the user and the login. A claim of another form
 // leaves its field empty, so that rules on it fail (RFC 9068 §2.2.1, §2.2.3.1).
-func readUser(t *Token, obj strictjson.Object) {
+func (is *issuer) readUser(t *Token, obj strictjson.Object) {
 	t.ACR = textOf(obj, "acr")
 	if val, ok := obj.Get("amr"); ok {
 		t.AMR, _ = val.Texts()
@@ -263,15 +291,15 @@ func readUser(t *Token, obj strictjson.Object) {
 	if val, ok := obj.Get("auth_time"); ok {
 		t.AuthTime, _ = val.NumericDate()
 	}
-	t.Roles = names(obj, "roles")
-	t.Groups = names(obj, "groups")
-	t.Entitlements = names(obj, "entitlements")
+	t.Roles = names(obj, is.names.Roles)
+	t.Groups = names(obj, is.names.Groups)
+	t.Entitlements = names(obj, is.names.Entitlements)
 }
 
 // names reads an array of strings, or of objects with a string value, as RFC 7643
 // §4.1.2 and RFC 9068 §2.2.3.1 have them.
-func names(obj strictjson.Object, claim string) []string {
-	val, _ := obj.Get(claim)
+func names(obj strictjson.Object, path ClaimPath) []string {
+	val, _, _ := path.find(obj)
 	if list, ok := val.Texts(); ok {
 		return list
 	}

@@ -42,7 +42,8 @@ type Config struct {
 	// under RFC9068. Under ProfileJWT they are optional anyway.
 	OptionalClaims []string
 	// Clients is for issuers without a usable aud (ProfileJWT only): aud is then not
-	// checked, and client_id, or azp where that is absent, must be listed here.
+	// checked, and client_id, or azp where that is absent, must be listed here; under
+	// Mapping.ClientID that claim alone.
 	Clients []string
 	// UnsafeSkipAudience (ProfileJWT only) accepts tokens meant for any API. The zero
 	// value checks aud. Reported once as a warning event.
@@ -50,6 +51,12 @@ type Config struct {
 	// AllowedMarks takes single claim names (nonce, at_hash, …) off the list by which
 	// other kinds of JWT are recognized, for issuers that put them into access tokens.
 	AllowedMarks []string
+	// Mapping names the claims of an issuer that calls them otherwise than RFC 9068.
+	// The zero value is the RFC's names.
+	Mapping Mapping
+	// RequiredClaims lists further claims that every token of this issuer must have,
+	// all of them. nil means none.
+	RequiredClaims []RequiredClaim
 	// Implies maps a broad scope to the narrower ones it includes, transitively.
 	// Token.HasScope honours it; cycles are an error.
 	Implies map[string][]string

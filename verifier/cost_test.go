@@ -91,11 +91,12 @@ func manyScopes(size int) string {
 }
 
 // costs fails if the most frugal of some first verifications took more memory.
-func costs(t *testing.T, raw string, memory uint64) {
+func costs(t *testing.T, raw string, memory uint64, edits ...func(*verifier.Config)) {
 	t.Helper()
 	var fresh []*verifier.Verifier
 	for range allocatedRuns {
-		fresh = append(fresh, newVerifier(t, func(cfg *verifier.Config) { cfg.MaxTokenBytes = max(len(raw), 1024) }))
+		limit := func(cfg *verifier.Config) { cfg.MaxTokenBytes = max(len(raw), 1024) }
+		fresh = append(fresh, newVerifier(t, append(edits, limit)...))
 	}
 	i := 0
 	spent := allocated(func() {

@@ -19,7 +19,9 @@ type issuer struct {
 	audience   map[string]bool
 	clients    map[string]bool
 	skipAud    bool
-	required   []string // claims that a token must have, beside iss, aud and exp
+	required   []ClaimPath // what a token must have, beside iss, aud and exp
+	names      *claimNames
+	demands    []RequiredClaim
 	implies    implied
 	leeway     time.Duration
 	maxBytes   int

@@ -90,15 +90,30 @@ func (s *KeySet) Local() *KeySet {
 }
 
 // MergeKeySets returns a set with the keys of all sets, in order; nil sets are left
-// out. Each call makes a new version, so call it once per change.
+// out, as is a key that an earlier set has under the same kid: it would use up one of
+// the eight attempts that a token has. Each call makes a new version, so call it once
+// per change.
 func MergeKeySets(sets ...*KeySet) *KeySet {
 	merged := &KeySet{}
 	for _, s := range sets {
-		if s != nil {
-			merged.keys = append(merged.keys, s.keys...)
+		if s == nil {
+			continue
+		}
+		earlier := merged.keys
+		for _, k := range s.keys {
+			if !slices.ContainsFunc(earlier, k.again) {
+				merged.keys = append(merged.keys, k)
+			}
 		}
 	}
 	return merged
+}
+
+// again tells whether other would serve the same tokens. The ID is compared first,
+// since it differs nearly always.
+func (k candidate) again(other candidate) bool {
+	return k.ID == other.ID && k.HasID == other.HasID && k.local == other.local &&
+		k.Issuer == other.Issuer && k.Same(other.Key)
 }
 
 // OfIssuer returns a set of those keys whose member issuer is accepted. The member

@@ -55,6 +55,9 @@ func buildIssuer(f *faults, cfg Config, defaults []string) (*issuer, error) {
 	checkAudience(f, cfg)
 	checkProfile(f, cfg)
 	checkNumbers(f, cfg)
+	checkMapping(f, cfg.Mapping)
+	checkRequired(f, cfg.RequiredClaims)
+	names := namesOf(cfg.Mapping)
 	algorithms := cfg.Algorithms
 	if len(algorithms) == 0 {
 		algorithms = defaults
@@ -62,12 +65,14 @@ func buildIssuer(f *faults, cfg Config, defaults []string) (*issuer, error) {
 	is := &issuer{
 		name:       cfg.Issuer,
 		keys:       cfg.Keys,
-		algorithms: setOf(algorithms),
+		algorithms: algorithmSet(algorithms),
 		types:      types(cfg),
 		marks:      marks(cfg),
 		audience:   setOf(cfg.Audience),
 		skipAud:    cfg.UnsafeSkipAudience,
-		required:   required(cfg),
+		required:   paths(required(cfg), names),
+		names:      names,
+		demands:    copyDemands(cfg.RequiredClaims),
 		leeway:     orDefault(cfg.Leeway, defaultLeeway),
 		maxBytes:   orDefault(cfg.MaxTokenBytes, defaultMaxBytes),
 		now:        cfg.Now,
@@ -98,6 +103,16 @@ func orDefault[T int | time.Duration](v, def T) T {
 		return 0
 	}
 	return v
+}
+
+// anyAlgorithm is what issuers without a list of their own share.
+var anyAlgorithm = setOf(jose.DefaultAlgorithms())
+
+func algorithmSet(list []string) map[string]bool {
+	if slices.Equal(list, jose.DefaultAlgorithms()) {
+		return anyAlgorithm
+	}
+	return setOf(list)
 }
 
 func setOf(list []string) map[string]bool {
@@ -210,7 +225,13 @@ func marks(cfg Config) []string {
 	})
 }
 
+// strictTypes is what all issuers of RFC 9068 share: there can be thousands.
+var strictTypes = map[string]bool{"at+jwt": true}
+
 func types(cfg Config) map[string]bool {
+	if cfg.Profile == RFC9068 && len(cfg.TokenTypes) == 0 {
+		return strictTypes
+	}
 	accepted := map[string]bool{"at+jwt": true}
 	if cfg.Profile == ProfileJWT {
 		accepted["jwt"], accepted[""] = true, true

@@ -21,14 +21,15 @@ type Token struct {
 	Issuer string
 	// Subject is sub; "" if absent where it is optional.
 	Subject string
-	// ClientID is client_id; "" if absent where it is optional.
+	// ClientID is client_id, or what Config.Mapping names; "" if absent where it is
+	// optional.
 	ClientID string
 	// ID is jti; "" if absent where it is optional.
 	ID string
 	// Audience is aud, as a list.
 	Audience []string
-	// Scopes are the scope tokens as issued, without duplicates. Ask HasScope, which
-	// honours Config.Implies.
+	// Scopes are the scope tokens as issued, without duplicates, from scope or what
+	// Config.Mapping names. Ask HasScope, which honours Config.Implies.
 	Scopes []string
 	// ExpiresAt is exp, without leeway.
 	ExpiresAt time.Time
@@ -42,8 +43,8 @@ type Token struct {
 	AMR []string
 	// AuthTime is auth_time; zero if absent or not a NumericDate.
 	AuthTime time.Time
-	// Roles, Groups and Entitlements are the claims of RFC 9068 §2.2.3.1; nil if
-	// absent or of another form. They never grant a scope.
+	// Roles, Groups and Entitlements are the claims of RFC 9068 §2.2.3.1, or what
+	// Config.Mapping names; nil if absent or of another form. They never grant a scope.
 	Roles, Groups, Entitlements []string
 	// Actor is the outermost act claim: who acts for Subject (RFC 8693 §4.1). nil if absent.
 	Actor *Actor
