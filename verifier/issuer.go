@@ -28,6 +28,8 @@ type issuer struct {
 	now        func() time.Time
 	onEvent    func(Event)
 	cache      tokenCache
+	ending     ending
+	skew       skewMeter
 }
 
 // firstSight verifies a token that is not in the cache, and puts it there.
@@ -83,10 +85,10 @@ func (is *issuer) checkTimes(t *Token) error {
 		return fail(ErrExpired, "exp has passed")
 	}
 	if !t.NotBefore.IsZero() && now.Before(t.NotBefore.Add(-is.leeway)) {
-		return fail(ErrNotYetValid, "nbf lies in the future")
+		return is.notYet(t, now, "nbf lies in the future")
 	}
 	if !t.IssuedAt.IsZero() && now.Add(is.leeway).Before(t.IssuedAt) {
-		return fail(ErrNotYetValid, "iat lies in the future: are the clocks in step?")
+		return is.notYet(t, now, "iat lies in the future: are the clocks in step?")
 	}
 	return nil
 }

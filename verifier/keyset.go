@@ -27,6 +27,9 @@ import (
 //     Config.Issuer; "" means any.
 //   - KeySet() *KeySet: the source is fixed, and this is its set, so that New can
 //     check that a key fits an allowed algorithm.
+//   - PublicOnly() bool: false if the source may connect to addresses that are not
+//     public. [NewTenants] refuses such a source (RFC 9728 §7.7).
+//   - Close() error: ends the source. [Verifier.Close] calls it.
 type KeySource interface {
 	Keys(ctx context.Context, miss *Miss) (*KeySet, error)
 }

@@ -44,6 +44,9 @@ func (is *issuer) verifySignature(ctx context.Context, u *unverified) (*KeySet, 
 // currentKeys asks the source, and never lets a failure of the source look like
 // a fault of the token.
 func (is *issuer) currentKeys(ctx context.Context, miss *Miss) (set *KeySet, err error) {
+	if is.ending.begun.Load() {
+		return nil, &Error{Class: ErrKeysUnavailable, Cause: errClosed}
+	}
 	err = guarded("Config.Keys", func() (err error) {
 		set, err = is.keys.Keys(ctx, miss)
 		return err

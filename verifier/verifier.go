@@ -15,7 +15,8 @@ import (
 // The zero value and nil refuse every token with [ErrConfig].
 type Verifier struct {
 	issuers  map[string]*issuer
-	only     *issuer     // the issuer, if there is just one
+	tenants  *tenants    // asked for an issuer that is not configured; nil: none
+	only     *issuer     // the issuer, if there is just one and no tenants
 	maxBytes int         // the largest limit of all issuers
 	onEvent  func(Event) // for refusals that concern no configured issuer
 }
@@ -30,6 +31,8 @@ func New(cfg Config) (*Verifier, error) {
 	}
 	return single(is), nil
 }
+
+func (v *Verifier) made() bool { return v != nil && (len(v.issuers) > 0 || v.tenants != nil) }
 
 func single(is *issuer) *Verifier {
 	return &Verifier{
@@ -55,7 +58,7 @@ func (v *Verifier) Verify(ctx context.Context, raw string, reqs ...Requirement) 
 // setting Binding is [ErrBinding]. An error of confirm without a class is
 // [ErrInternal]. A nil confirm makes VerifyBound the same as Verify.
 func (v *Verifier) VerifyBound(ctx context.Context, raw string, confirm func(context.Context, *Token) error, reqs ...Requirement) (*Token, error) {
-	if v == nil || len(v.issuers) == 0 {
+	if !v.made() {
 		return nil, fail(ErrConfig, "this Verifier was not made by verifier.New: call New and handle its error")
 	}
 	tok, is, err := v.decide(ctx, raw, confirm, reqs)
@@ -113,20 +116,39 @@ func (v *Verifier) authenticate(ctx context.Context, raw string) (*Token, *issue
 	if err != nil {
 		return nil, v.only, err
 	}
-	is, err := v.selectIssuer(u)
+	return v.byIssuer(ctx, u, len(raw), digest)
+}
+
+// byIssuer goes on with the issuer that u names.
+func (v *Verifier) byIssuer(ctx context.Context, u *unverified, size int, digest [sha256.Size]byte) (*Token, *issuer, error) {
+	iss, err := u.issuer()
 	if err != nil {
 		return nil, v.only, err
 	}
-	if v.only == nil {
-		if len(raw) > is.maxBytes {
-			return nil, is, fail(ErrMalformedToken, "longer than Config.MaxTokenBytes of its issuer")
-		}
-		if tok, err := is.seenBefore(ctx, digest); tok != nil || err != nil {
-			return tok, is, err
-		}
+	var tok *Token
+	is := v.issuers[iss]
+	switch {
+	case is == nil && v.tenants != nil:
+		return v.tenants.authenticate(ctx, iss, u, size, digest)
+	case is == nil:
+		return nil, v.only, fail(ErrIssuer, "iss is not a configured issuer (compared exactly, a trailing slash included)")
+	case is == v.only: // the limit and the cache were looked at before the token was read
+		tok, err = is.firstSight(ctx, u, digest)
+	default:
+		tok, err = is.authenticate(ctx, u, size, digest)
 	}
-	tok, err := is.firstSight(ctx, u, digest)
 	return tok, is, err
+}
+
+// authenticate verifies a token of which no more is known than its issuer.
+func (is *issuer) authenticate(ctx context.Context, u *unverified, size int, digest [sha256.Size]byte) (*Token, error) {
+	if size > is.maxBytes {
+		return nil, fail(ErrMalformedToken, "longer than Config.MaxTokenBytes of its issuer")
+	}
+	if tok, err := is.seenBefore(ctx, digest); tok != nil || err != nil {
+		return tok, err
+	}
+	return is.firstSight(ctx, u, digest)
 }
 
 // unverified is a token whose structure is sound and whose signature has not
@@ -164,22 +186,18 @@ func parse(raw string) (*unverified, error) {
 	}, nil
 }
 
-// selectIssuer compares iss code point for code point (RFC 9068 §4); an issuer
-// that is not configured causes no network access.
-func (v *Verifier) selectIssuer(u *unverified) (*issuer, error) {
+// issuer is the iss by which the issuer is selected: compared code point for code
+// point (RFC 9068 §4). One that is not configured causes no network access.
+func (u *unverified) issuer() (string, error) {
 	val, ok := u.claims.Get("iss")
 	if !ok {
-		return nil, missing("iss")
+		return "", missing("iss")
 	}
 	iss, ok := val.Text()
 	if !ok {
-		return nil, invalid("iss", "not a string")
+		return "", invalid("iss", "not a string")
 	}
-	is := v.issuers[iss]
-	if is == nil {
-		return nil, fail(ErrIssuer, "iss is not a configured issuer (compared exactly, a trailing slash included)")
-	}
-	return is, nil
+	return iss, nil
 }
 
 // report tells the hook of the issuer concerned about the decision. What it

@@ -1,0 +1,238 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package verifier_test
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/bearerguard/bearerguard/verifier"
+)
+
+func TestTenantMemory(t *testing.T) {
+	inBubble(t, "G13/garbage_evicts_no_proven_tenant", func(t *testing.T, e *estate) {
+		for n := range 6 { // of 8 places, 2 are for the unproven
+			expect(t, e.v, tenantToken(n), nil)
+		}
+		for n := range 200 {
+			time.Sleep(10 * time.Second)
+			expect(t, e.v, garbage(100+n), verifier.ErrSignature)
+		}
+		for n := range 6 {
+			expect(t, e.v, tenantToken(n, object{"jti": "new"}), nil)
+			if e.resolved(n) != 1 || e.closings(n) != 0 {
+				t.Errorf("tenant %d: %d calls of Resolve, closed %d times", n, e.resolved(n), e.closings(n))
+			}
+		}
+	}, issuersAtMost(8))
+	inBubble(t, "G13/unproven_places", func(t *testing.T, e *estate) {
+		for n := range 3 {
+			expect(t, e.v, garbage(n), verifier.ErrSignature)
+		}
+		for n, want := range []int32{1, 0, 0} {
+			if e.closings(n) != want {
+				t.Errorf("tenant %d was closed %d times, want %d", n, e.closings(n), want)
+			}
+		}
+		expect(t, e.v, garbage(1), verifier.ErrSignature) // used again, so 2 goes next
+		expect(t, e.v, garbage(3), verifier.ErrSignature)
+		if e.closings(1) != 0 || e.closings(2) != 1 {
+			t.Error("not the one that was unused for longest had to go")
+		}
+	}, issuersAtMost(8))
+	inBubble(t, "G13/proven_places", func(t *testing.T, e *estate) {
+		for n := range 6 {
+			expect(t, e.v, tenantToken(n), nil)
+		}
+		expect(t, e.v, tenantToken(0), nil)
+		if e.closings(1) != 0 {
+			t.Error("one of six tenants was closed")
+		}
+		expect(t, e.v, tenantToken(6), nil)
+		for n, want := range []int32{0, 1, 0, 0, 0, 0, 0} {
+			if e.closings(n) != want {
+				t.Errorf("tenant %d was closed %d times, want %d", n, e.closings(n), want)
+			}
+		}
+		expect(t, e.v, tenantToken(1), nil)
+		if e.resolved(1) != 2 {
+			t.Errorf("%d calls of Resolve, want 2", e.resolved(1))
+		}
+	}, issuersAtMost(8))
+	inBubble(t, "G13/hot_tenant_among_many_good_ones", func(t *testing.T, e *estate) {
+		for n := range 100 {
+			expect(t, e.v, tenantToken(0), nil)
+			expect(t, e.v, tenantToken(1+n), nil)
+			time.Sleep(10 * time.Second)
+		}
+		if e.resolved(0) != 1 {
+			t.Errorf("%d calls of Resolve, want 1", e.resolved(0))
+		}
+	}, issuersAtMost(8))
+}
+
+func TestTenantPlaces(t *testing.T) {
+	inBubble(t, "G13/refused_tokens_prove_nothing", func(t *testing.T, e *estate) {
+		for n := range 3 { // signed by the tenant, but not for us, or too late
+			expect(t, e.v, tenantToken(n, object{"aud": "https://other.example"}), verifier.ErrAudience)
+			expect(t, e.v, tenantToken(n, object{"exp": noon.Add(-time.Hour).Unix()}), verifier.ErrExpired)
+		}
+		if e.closings(0) != 1 {
+			t.Error("a refused token promoted its tenant")
+		}
+	}, issuersAtMost(8))
+	inBubble(t, "MD-15/MaxIssuers_2", func(t *testing.T, e *estate) {
+		expect(t, e.v, tenantToken(0), nil)
+		expect(t, e.v, garbage(1), verifier.ErrSignature)
+		if e.closings(0) != 0 || e.closings(1) != 0 {
+			t.Error("two tenants do not fit")
+		}
+	}, issuersAtMost(2))
+	inBubble(t, "G12/tokens_are_not_kept", func(t *testing.T, e *estate) {
+		e.resolve = func(_ context.Context, iss string) (verifier.Config, error) {
+			if n, _ := tenantNumber(iss); n%2 == 0 {
+				return verifier.Config{}, verifier.ErrIssuer
+			}
+			return config(issuedBy(iss)), nil
+		}
+		header, pad := b64(goodHeader().String()), strings.Repeat("x", 11_000)
+		before := heap()
+		for n := range 400 {
+			payload := goodClaims().edit(object{"iss": tenantURL(n), "pad": pad}).String()
+			_, _ = e.v.Verify(t.Context(), header+"."+b64(payload)+"."+b64("no signature"))
+		}
+		if after := heap(); after > before+400*8<<10 {
+			t.Errorf("%d bytes are kept of each tenant", (after-before)/400)
+		}
+	}, issuersAtMost(4000), func(cfg *verifier.Tenants) { cfg.OnEvent = nil })
+	inBubble(t, "G13/token_cache_of_a_tenant", func(t *testing.T, e *estate) {
+		for i := range 257 {
+			expect(t, e.v, tenantToken(1, object{"jti": fmt.Sprint(i)}), nil)
+		}
+		src := e.sources[tenantURL(1)]
+		looks := func(i int) int { // one at a hit; verification looks once, too, so it is made to fail
+			before := src.calls
+			src.set(jwks(jwk(ed(1), object{"kid": "renamed"})))
+			_, err := e.v.Verify(t.Context(), tenantToken(1, object{"jti": fmt.Sprint(i)}))
+			if err != nil {
+				return -1
+			}
+			return src.calls - before
+		}
+		if looks(256) != 1 || looks(1) != 1 {
+			t.Error("one of the last 256 tokens was forgotten")
+		}
+		if looks(0) != -1 {
+			t.Error("more than 256 tokens are kept")
+		}
+	})
+}
+
+// holding makes the sources of a tenant wait in Keys until they are let go.
+func (e *estate) holding(n int) *closable {
+	src := &closable{source: source{current: jwks(jwk(ed(n%200), object{"kid": "one"}))}, hold: make(chan struct{}), entered: make(chan struct{}, 100)}
+	e.resolve = func(_ context.Context, iss string) (verifier.Config, error) {
+		if iss != tenantURL(n) {
+			return e.config(iss), nil
+		}
+		e.mu.Lock()
+		e.sources[iss] = src
+		e.mu.Unlock()
+		return config(issuedBy(iss), withSource(src)), nil
+	}
+	return src
+}
+
+func TestEvictionWhileVerifying(t *testing.T) {
+	inBubble(t, "KS-26/closed_after_the_last_use", func(t *testing.T, e *estate) {
+		src := e.holding(1)
+		var group sync.WaitGroup
+		for range 3 {
+			group.Go(func() { expect(t, e.v, garbage(1), verifier.ErrSignature) })
+			<-src.entered
+		}
+		for n := range 3 {
+			expect(t, e.v, garbage(10+n), verifier.ErrSignature)
+		}
+		if e.closings(1) != 0 {
+			t.Error("closed while in use")
+		}
+		close(src.hold)
+		group.Wait()
+		if e.closings(1) != 1 {
+			t.Errorf("closed %d times, want 1", e.closings(1))
+		}
+	}, issuersAtMost(8))
+	inBubble(t, "G13/proven_although_evicted_meanwhile", func(t *testing.T, e *estate) {
+		src := e.holding(1)
+		var group sync.WaitGroup
+		group.Go(func() { expect(t, e.v, tenantToken(1), nil) })
+		<-src.entered
+		for n := range 3 {
+			expect(t, e.v, garbage(10+n), verifier.ErrSignature)
+		}
+		close(src.hold)
+		group.Wait()
+		expect(t, e.v, tenantToken(1, object{"jti": "new"}), nil)
+		if e.resolved(1) != 1 || e.closings(1) != 0 {
+			t.Errorf("%d calls of Resolve, want 1; closed %d times", e.resolved(1), e.closings(1))
+		}
+	}, issuersAtMost(8))
+	inBubble(t, "KS-26/evicted_between_Resolve_and_use", func(t *testing.T, e *estate) {
+		e.resolve = e.slowly(time.Second)
+		var group sync.WaitGroup
+		for n := range 10 { // ten results at once for two places
+			group.Go(func() { expect(t, e.v, tenantToken(n), nil) })
+		}
+		group.Wait()
+		if e.resolvedInAll() != 10 {
+			t.Errorf("%d calls of Resolve, want 10", e.resolvedInAll())
+		}
+	}, issuersAtMost(10))
+}
+
+func TestEvictedSource(t *testing.T) {
+	inBubble(t, "KS-26/source_without_Close", func(t *testing.T, e *estate) {
+		shared := &closable{source: source{current: jwks(jwk(ed(1), object{"kid": "one"}))}}
+		e.resolve = func(_ context.Context, iss string) (verifier.Config, error) {
+			return config(issuedBy(iss), withSource(struct{ verifier.KeySource }{shared})), nil
+		}
+		for n := range 50 {
+			expect(t, e.v, tenantToken(1, object{"iss": tenantURL(n)}), nil)
+			time.Sleep(10 * time.Second)
+		}
+		if err := e.v.Close(); err != nil || shared.closed.Load() != 0 {
+			t.Errorf("the shared source was closed (%v)", err)
+		}
+	}, issuersAtMost(8))
+	for name, end := range map[string]func() error{
+		"error": func() error { return errDatabase },
+		"panic": func() error { panic(errDatabase) },
+	} {
+		inBubble(t, "KS-26/Close_of_an_evicted_source_ends_with_"+name, func(t *testing.T, e *estate) {
+			e.resolve = func(_ context.Context, iss string) (verifier.Config, error) {
+				cfg := e.config(iss)
+				e.sources[iss].closing = end
+				return cfg, nil
+			}
+			for n := range 3 {
+				expect(t, e.v, garbage(n), verifier.ErrSignature)
+			}
+			synctest.Wait()
+			var warnings []verifier.Event
+			for _, ev := range e.heard.take() {
+				if ev.Kind == verifier.EventWarning {
+					warnings = append(warnings, ev)
+				}
+			}
+			if len(warnings) != 1 || warnings[0].Issuer != tenantURL(0) || warnings[0].Cause == nil {
+				t.Errorf("warnings %+v", warnings)
+			}
+		}, issuersAtMost(8))
+	}
+}
