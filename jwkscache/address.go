@@ -7,6 +7,8 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+
+	"github.com/bearerguard/bearerguard/internal/fetch"
 )
 
 // insecureHosts are the hosts for which http is accepted (KS-01).
@@ -67,3 +69,27 @@ func addressFault(raw string, insecure insecureHosts) string {
 	}
 	return "is not an https URL: correct it"
 }
+
+// addressFault is addressFault with the settings of the cache (KS-01, KS-04).
+func (s *settings) addressFault(raw string) string {
+	reason := addressFault(raw, s.insecure)
+	if reason == "" && s.guarded && notPublic(raw) {
+		reason = "is at an address that is not public (Config.PublicOnly)"
+	}
+	return reason
+}
+
+// notPublic reports a URL with an IP address, instead of a name, that the guard of
+// the client would refuse: no attempt is needed to know.
+func notPublic(raw string) bool {
+	u, err := url.Parse(raw)
+	if err != nil {
+		return false // refused for that
+	}
+	addr, err := netip.ParseAddr(u.Hostname())
+	return err == nil && !fetch.Public(addr)
+}
+
+// PublicOnly reports whether the cache connects to public addresses only: if
+// Config.PublicOnly was set, or if it reads a file and connects to none.
+func (c *Cache) PublicOnly() bool { return c != nil && (c.guarded || c.file != "") }

@@ -33,6 +33,8 @@ type Cache struct {
 	running sync.WaitGroup
 
 	missing missing
+	loaded  bool // the store was asked; of the attempt under way, as is what it writes
+	saving  saving
 }
 
 // snapshot is the state after an attempt. It does not change, but for used.
@@ -45,11 +47,15 @@ type snapshot struct {
 	used     atomic.Bool     // keys were asked for since the attempt
 	stale    *atomic.Bool    // stale use was reported; one per successful attempt
 	clock    clock           // the issuer's, compared at the last successful attempt
+	restored bool            // the keys are stored ones, and no attempt has ended since
 	closed   bool
 }
 
 // flight is one attempt that any number of callers wait for.
-type flight struct{ done chan struct{} }
+type flight struct {
+	done     chan struct{}
+	restored bool // it ended with stored keys that are fresh; to be read when done
+}
 
 // New returns a cache for cfg. It does no I/O. The error is of class
 // [verifier.ErrConfig] and lists every fault, each naming the field and the
@@ -172,7 +178,7 @@ func (c *Cache) newer(ctx context.Context, seen *verifier.KeySet, kid string) (*
 			return nil, s.unavailable(now)
 		case s.keys.set != seen:
 			return s.keys.set, nil
-		case s.failure == nil && now.Before(s.keys.fetched.Add(c.cooldown)):
+		case s.failure == nil && !s.restored && now.Before(s.keys.fetched.Add(c.cooldown)):
 			return seen, nil
 		case s.failure == nil && now.Before(s.keys.fetched.Add(2*c.cooldown)) && c.missing.has(kid, now):
 			return seen, nil
@@ -193,8 +199,8 @@ func (c *Cache) awaitNewer(ctx context.Context, f *flight) (*verifier.KeySet, er
 	}
 	s, now := c.state.Load(), time.Now()
 	s.used.Store(true)
-	if s.failure != nil || !s.usable(now) {
-		return nil, s.unavailable(now)
+	if s.failure != nil && !f.restored || !s.usable(now) {
+		return nil, s.unavailable(now) // after stored keys, the next attempt may have failed by now
 	}
 	return s.keys.set, nil
 }
@@ -256,8 +262,9 @@ func (c *Cache) Warm(ctx context.Context) error {
 	}
 }
 
-// Close cancels the fetch under way, waits for its end, and makes every later call
-// fail with [verifier.ErrKeysUnavailable]. It may be called more than once.
+// Close cancels the fetch under way, waits for its end, and for that of keys being
+// stored, 5 s at most, and makes every later call fail with
+// [verifier.ErrKeysUnavailable]. It may be called more than once.
 func (c *Cache) Close() error {
 	if c == nil || c.state.Load() == nil {
 		return nil

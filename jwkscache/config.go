@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/bearerguard/bearerguard/internal/fetch"
+	"github.com/bearerguard/bearerguard/internal/hook"
 	"github.com/bearerguard/bearerguard/verifier"
 )
 
@@ -24,8 +25,8 @@ const (
 	limitMaxStale   = 72 * time.Hour
 )
 
-// Config describes where the keys of one issuer come from. Either Issuer or URL
-// is required. [New] copies it and reports every fault at once.
+// Config describes where the keys of one issuer come from. Issuer, URL or File is
+// required, and one only. [New] copies it and reports every fault at once.
 type Config struct {
 	// Issuer is the issuer identifier whose metadata is fetched to find the key set
 	// (RFC 8414 §2): an https URL without query, fragment or userinfo, equal to
@@ -34,6 +35,13 @@ type Config struct {
 	// URL is the address of the key set for issuers without metadata, an https URL
 	// without fragment or userinfo. No metadata is fetched.
 	URL string
+	// File is the path of a file that holds a JWK Set or one public key in PEM form,
+	// as [NewStatic] and [NewStaticPEM] take them, up to 512 KiB. While in use it is
+	// looked at every 10 s, and read when it was replaced or changed; for a token with
+	// an unknown kid at once. If it cannot be read, is not complete or holds no usable
+	// key, the last keys stay in use for MaxStale. Discovery, InsecureHosts, HTTPClient,
+	// UnknownKeyCooldown and Snapshots have no meaning for it.
+	File string
 	// Discovery says which metadata document is asked for. The zero value,
 	// DiscoverAny, tries all locations in turn. Only with Issuer.
 	Discovery Discovery
@@ -49,12 +57,30 @@ type Config struct {
 	// ends within 5 s. nil means a client of the cache's own with TLS 1.2 or later,
 	// the system's certificate authorities and the proxy of the environment.
 	HTTPClient *http.Client
+	// PublicOnly refuses to connect to loopback, link-local, private and all other
+	// addresses that are not of the public internet, after name resolution and on
+	// every connection, so that who names an issuer cannot make this server ask a
+	// host of its own network. Set it for issuers that are added at run time. No proxy
+	// is used then, that of the environment included, since a proxy resolves names
+	// itself; and of HTTPClient only the TLSClientConfig of its *http.Transport, which
+	// must have no proxy and no dial function. A File needs no network, so there it
+	// changes nothing. The zero value connects to any address.
+	PublicOnly bool
 	// UnknownKeyCooldown is how long after a successful fetch a token with an unknown
 	// kid is refused without another one. 0 means 30 s; from 1 s to 10 min.
 	UnknownKeyCooldown time.Duration
 	// MaxStale is how long keys stay in use after their freshness ended while every
 	// refresh fails (RFC 5861 §4). 0 means 24 h, negative not at all, at most 72 h.
 	MaxStale time.Duration
+	// Snapshots keeps the last good key set beyond the life of the process, so that one
+	// that starts while the issuer is down can serve: with Keys and Ready; Warm reports
+	// the failure unless the stored keys are still fresh. A set is stored after each
+	// fetch, in the background, but never with private key material. What is stored is
+	// read once, at first use, checked like a fetched set, and used for no longer than
+	// it would have been without the restart. It is ignored, with an event, if it is
+	// damaged, too old, from the future, or of another issuer or address. nil means
+	// that a restarted process depends on the issuer.
+	Snapshots SnapshotStore
 	// OnEvent is called with every fetch, faulty or suspect key, use of stale keys,
 	// and warning. It is called synchronously, by requests and by background
 	// fetches, possibly by many goroutines at once; it must be quick and must not
@@ -67,13 +93,17 @@ type Config struct {
 type settings struct {
 	issuer    string
 	url       string
+	file      string
 	locations []string // of metadata, in the order to be tried
 	insecure  insecureHosts
 	client    *fetch.Client
+	guarded   bool // client connects to public addresses only
 	cooldown  time.Duration
 	maxStale  time.Duration
 	onEvent   func(verifier.Event)
 	random    jitter
+	snapshots SnapshotStore // or nil
+	calls     limiter
 }
 
 // faults collects everything that is wrong, so that it can be mended in one go.
@@ -90,28 +120,51 @@ func (cfg Config) check() (settings, error) {
 	s := settings{
 		issuer:   cfg.Issuer,
 		url:      cfg.URL,
+		file:     cfg.File,
 		insecure: checkHosts(&f, cfg.InsecureHosts),
 		cooldown: cfg.UnknownKeyCooldown,
 		maxStale: cfg.MaxStale,
 		onEvent:  cfg.OnEvent,
 		random:   rand.Uint64N,
+		guarded:  cfg.PublicOnly,
+		client:   cfg.newClient(&f),
+		calls:    newLimiter(),
+	}
+	if !hook.Nil(cfg.Snapshots) {
+		s.snapshots = cfg.Snapshots
 	}
 	cfg.checkSource(&f, s.insecure)
 	checkDurations(&f, &s)
+	cfg.checkFile(&f, &s)
 	if len(f) > 0 {
 		return settings{}, &verifier.Error{Class: verifier.ErrConfig, Cause: errors.Join(f...)}
 	}
 	if cfg.Issuer != "" {
 		s.locations = cfg.Discovery.locations(cfg.Issuer)
 	}
-	s.client = fetch.NewClient(cfg.HTTPClient)
 	return s, nil
+}
+
+func (cfg Config) newClient(f *faults) *fetch.Client {
+	if !cfg.PublicOnly {
+		return fetch.NewClient(cfg.HTTPClient)
+	}
+	c, err := fetch.NewGuardedClient(cfg.HTTPClient)
+	if err != nil {
+		f.add("HTTPClient cannot be held to what PublicOnly asks: %w; leave it nil, or give an *http.Transport without Proxy and dial functions", err)
+	}
+	for _, a := range []struct{ field, address string }{{"Issuer", cfg.Issuer}, {"URL", cfg.URL}} {
+		if notPublic(a.address) {
+			f.add("%s is at an address that is not public, which PublicOnly refuses: correct it, or unset PublicOnly if it is your own choice", a.field)
+		}
+	}
+	return c
 }
 
 func (cfg Config) checkSource(f *faults, insecure insecureHosts) {
 	switch {
-	case cfg.Issuer == "" && cfg.URL == "":
-		f.add("Issuer and URL are both empty: set Issuer for discovery, or URL to the address of the key set")
+	case cfg.Issuer == "" && cfg.URL == "" && cfg.File == "":
+		f.add("Issuer, URL and File are all empty: set Issuer for discovery, URL to the address of the key set, or File to its path")
 	case cfg.Issuer != "" && cfg.URL != "":
 		f.add("Issuer and URL are both set: keep Issuer for discovery, or URL for a known address")
 	}

@@ -129,7 +129,7 @@ func (s *settings) readMetadata(body []byte) (*metadata, error) {
 	if !ok {
 		return nil, badMetadata("jwks_uri is missing or not a string")
 	}
-	if reason := addressFault(uri, s.insecure); reason != "" {
+	if reason := s.addressFault(uri); reason != "" {
 		return nil, badMetadata("jwks_uri %s", reason)
 	}
 	now := time.Now()

@@ -2,8 +2,9 @@
 
 // Package jwkscache provides the keys of an issuer: found by discovery (RFC 8414,
 // OpenID Connect Discovery) or at a configured URL, fetched within bounds, cached,
-// and refreshed in the background; or configured as a static set. Its types are
-// values for the Keys field of verifier.Config.
+// and refreshed in the background; or read from a file whenever it changes; or
+// configured as a static set. Its types are values for the Keys field of
+// verifier.Config. [Join] makes one source of several.
 //
 // Keys are fetched when they are first needed, or by [Cache.Warm]. They count as
 // fresh for as long as the issuer's cache headers say, within one minute and one
@@ -15,4 +16,8 @@
 // seconds to once a minute, or as the issuer asks by Retry-After, within 5 minutes. A
 // token whose kid is not in the set causes a refresh, but at most one per
 // Config.UnknownKeyCooldown, whoever sends how many such tokens.
+//
+// With Config.Snapshots the last keys outlive the process, so that one that starts
+// while the issuer is down can serve. [Cache.Status], [Cache.Ready] and [ReadyHandler]
+// tell operators how things stand. docs/outages.md says what can be relied on.
 package jwkscache

@@ -20,18 +20,20 @@ const maxMissing = 64
 type missing struct {
 	mu   sync.Mutex
 	seed maphash.Seed
-	list [maxMissing]struct {
-		sum   uint64
-		until time.Time
-	}
+	list []missed // made on first use: most of thousands of sources have no use for it
 	next int
+}
+
+type missed struct {
+	sum   uint64
+	until time.Time
 }
 
 func (m *missing) add(kid string, until time.Time) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if m.seed == (maphash.Seed{}) {
-		m.seed = maphash.MakeSeed()
+	if m.list == nil {
+		m.seed, m.list = maphash.MakeSeed(), make([]missed, maxMissing)
 	}
 	sum := maphash.String(m.seed, kid)
 	for i := range m.list {
@@ -40,20 +42,20 @@ func (m *missing) add(kid string, until time.Time) {
 			return
 		}
 	}
-	m.list[m.next].sum, m.list[m.next].until = sum, until
+	m.list[m.next] = missed{sum, until}
 	m.next = (m.next + 1) % maxMissing
 }
 
 func (m *missing) has(kid string, now time.Time) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if m.seed == (maphash.Seed{}) {
+	if m.list == nil {
 		return false
 	}
 	sum := maphash.String(m.seed, kid)
-	for i := range m.list {
-		if m.list[i].sum == sum {
-			return now.Before(m.list[i].until)
+	for _, e := range m.list {
+		if e.sum == sum {
+			return now.Before(e.until)
 		}
 	}
 	return false

@@ -7,6 +7,7 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"io/fs"
 	"sync/atomic"
 	"time"
 
@@ -26,6 +27,8 @@ type document struct {
 	set         *verifier.KeySet
 	url         string
 	digest      [sha256.Size]byte
+	file        fs.FileInfo // of a source that is a file, when it was read
+	body        []byte      // to be stored; nil without a store, or if it holds a secret
 	etag        string
 	modified    string
 	fetched     time.Time
@@ -63,7 +66,11 @@ func (c *Cache) run(f *flight, old *snapshot) {
 		}
 		c.finish(next, a.events)
 	}()
-	next = a.outcome(c.life)
+	next = c.restore(&a)
+	f.restored = next != nil
+	if next == nil {
+		next = a.outcome(c.life)
+	}
 }
 
 // finish reports after the result is in place and the attempt is no longer under
@@ -73,6 +80,7 @@ func (c *Cache) finish(next *snapshot, events []verifier.Event) {
 	if !c.publish(next) {
 		return
 	}
+	c.save(next)
 	for _, e := range events {
 		_ = c.emit(e) // nobody's request: a panic is contained
 	}
@@ -108,6 +116,8 @@ type attempt struct {
 	keys   document
 	clock  clock
 	events []verifier.Event
+
+	fallback []verifier.Event // to be reported if the attempt fails, and stored keys are used
 }
 
 // outcome makes the next state. Whatever panics below is a failed attempt; asking
@@ -129,7 +139,11 @@ func (a *attempt) outcome(ctx context.Context) *snapshot {
 	if a.meta != nil {
 		wait = min(wait, a.meta.due.Sub(a.keys.fetched))
 	}
-	next := a.keys.fetched.Add(max(wait, minFresh)) // DF-08: not more than once a minute
+	wait = max(wait, minFresh) // DF-08: not more than once a minute
+	if a.file != "" {
+		wait = a.random.refreshAhead(fileEvery)
+	}
+	next := a.keys.fetched.Add(wait)
 	return &snapshot{keys: a.keys, meta: a.meta, next: next, stale: new(atomic.Bool), clock: a.clock}
 }
 
@@ -137,11 +151,16 @@ func (a *attempt) outcome(ctx context.Context) *snapshot {
 func (a *attempt) failed(err error) *snapshot {
 	e := classed(err)
 	a.note(verifier.EventFetchFailed, e.Class, e.Cause)
+	a.events = append(a.events, a.fallback...)
 	failures := a.old.failures + 1
+	wait := a.random.backoff(failures, retryAfter(err))
+	if a.file != "" {
+		wait = min(wait, fileEvery)
+	}
 	return &snapshot{
 		keys:     a.old.keys,
 		meta:     a.meta,
-		next:     time.Now().Add(a.random.backoff(failures, retryAfter(err))),
+		next:     time.Now().Add(wait),
 		failures: failures,
 		failure:  e,
 		stale:    a.old.stale,
@@ -159,6 +178,9 @@ func classed(err error) *verifier.Error {
 }
 
 func (a *attempt) refresh(ctx context.Context) error {
+	if a.file != "" {
+		return a.refreshFile(ctx)
+	}
 	if err := a.findKeys(ctx); err != nil {
 		return err
 	}
@@ -289,7 +311,10 @@ func (a *attempt) accept(body []byte) error {
 			return err
 		}
 	}
-	a.keys.set, a.keys.digest = set, digest
+	a.keys.set, a.keys.digest, a.keys.body = set, digest, nil
+	if a.snapshots != nil && !carriesSecret(body) {
+		a.keys.body = body
+	}
 	return nil
 }
 

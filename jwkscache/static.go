@@ -57,19 +57,28 @@ func refuse(reasons ...error) error {
 // PUBLIC KEY block and nothing else but white space around it. The error is of
 // class [verifier.ErrConfig].
 func NewStaticPEM(text []byte) (*Static, error) {
+	doc, err := setOfPEM(text)
+	if err != nil {
+		return nil, refuse(err)
+	}
+	return NewStatic(doc)
+}
+
+// setOfPEM returns the key set that holds the one key of text.
+func setOfPEM(text []byte) ([]byte, error) {
 	pub, err := publicKey(text)
 	if err != nil {
-		return nil, refuse(fmt.Errorf("pem: %w", err))
+		return nil, fmt.Errorf("pem: %w", err)
 	}
 	jwk, err := jose.PublicJWK(pub, nil)
 	if err != nil {
-		return nil, refuse(fmt.Errorf("pem: %w: give an RSA, EC or Ed25519 key", err))
+		return nil, fmt.Errorf("pem: %w: give an RSA, EC or Ed25519 key", err)
 	}
 	doc, err := json.Marshal(map[string][]json.RawMessage{"keys": {jwk}})
 	if err != nil {
-		return nil, refuse(fmt.Errorf("pem: %w", err))
+		return nil, fmt.Errorf("pem: %w", err)
 	}
-	return NewStatic(doc)
+	return doc, nil
 }
 
 func publicKey(text []byte) (crypto.PublicKey, error) {

@@ -163,6 +163,9 @@ func reasonOf(ctx context.Context, err error) error {
 	if hook.Nil(err) {
 		return errors.New("the HTTP transport returned an error without a value")
 	}
+	if errors.Is(err, ErrNotPublic) {
+		return ErrNotPublic // without the address, which the dialer's own text has
+	}
 	switch ctx.Err() {
 	case context.DeadlineExceeded:
 		return ErrTimeout

@@ -1,0 +1,130 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package jwkscache
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"sync/atomic"
+	"time"
+
+	"github.com/bearerguard/bearerguard/internal/hook"
+	"github.com/bearerguard/bearerguard/verifier"
+)
+
+// maxAhead is how far the clock of whoever stored a snapshot may have been ahead.
+const maxAhead = time.Minute
+
+// restore looks for stored keys, once. It returns the state that serves them if they
+// are still fresh; older ones become what the attempt falls back on.
+func (c *Cache) restore(a *attempt) *snapshot {
+	if c.snapshots == nil || c.loaded {
+		return nil
+	}
+	c.loaded = true
+	var stored *snapshot
+	var events []verifier.Event
+	var err error
+	if p := hook.Call("the stored keys", func() { stored, events, err = a.load(c.life) }); p != nil {
+		stored, err = nil, p
+	}
+	switch {
+	case err != nil:
+		a.note(verifier.EventSnapshot, nil, fmt.Errorf("stored keys are not used: %w", err))
+	case stored != nil && time.Now().Before(stored.keys.freshUntil):
+		a.events = append(events, usedEvent(stored))
+		return stored
+	case stored != nil:
+		a.fallBackOn(stored, events)
+	}
+	return nil
+}
+
+func usedEvent(stored *snapshot) verifier.Event {
+	return verifier.Event{Kind: verifier.EventSnapshot, Cause: fmt.Errorf(
+		"stored keys, fetched at %s, are used until the issuer answers", stored.keys.fetched.Format(time.RFC3339))}
+}
+
+// fallBackOn makes stored the last good state: an attempt that fails keeps it (KS-12,
+// MD-11), and one that brings no usable key does not replace it (KS-14).
+func (a *attempt) fallBackOn(stored *snapshot, events []verifier.Event) {
+	a.old, a.meta, a.keys = stored, stored.meta, stored.keys
+	a.events = append(a.events, events...)
+	a.fallback = []verifier.Event{usedEvent(stored)}
+}
+
+// load returns the state that the stored keys make, with what is to be reported if it
+// is used; nil if nothing is stored.
+func (a *attempt) load(ctx context.Context) (*snapshot, []verifier.Event, error) {
+	text, err := a.loadText(ctx)
+	if text == nil || err != nil {
+		return nil, nil, err
+	}
+	rec, err := decodeRecord(text)
+	if err != nil {
+		return nil, nil, err
+	}
+	keys, err := a.bind(rec, time.Now())
+	if err != nil {
+		return nil, nil, err
+	}
+	r := &attempt{settings: a.settings, old: a.old, keys: keys}
+	if err := r.accept([]byte(rec.KeySet)); err != nil {
+		return nil, nil, err
+	}
+	if r.keys.set.Len() == 0 {
+		return nil, nil, errors.New("the snapshot holds no usable key")
+	}
+	s := &snapshot{keys: r.keys, next: time.Now(), stale: new(atomic.Bool), restored: true}
+	if a.issuer != "" { // due at once, but kept while it cannot be renewed (MD-11)
+		s.meta = &metadata{jwksURI: rec.JWKSURI, usableUntil: r.keys.usableUntil}
+	}
+	s.used.Store(true) // the refresh must not wait for the next request
+	return s, r.events, nil
+}
+
+func (a *attempt) loadText(ctx context.Context) ([]byte, error) {
+	var text []byte
+	err := a.calls.call(ctx, "the snapshot store", func(ctx context.Context) error {
+		got, err := a.snapshots.Load(ctx, a.sourceName())
+		if !hook.Nil(err) && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+		if hook.Nil(err) {
+			text = got
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	return text, nil
+}
+
+// bind checks what a record says of its key set against the settings of today: these
+// may have become stricter, and a store can hand out what belongs to another cache.
+func (a *attempt) bind(rec record, now time.Time) (document, error) {
+	if rec.Source != a.sourceName() || rec.Issuer != a.issuer {
+		return document{}, errors.New("the snapshot belongs to another issuer or address")
+	}
+	d := document{url: a.url, fetched: rec.Fetched, freshUntil: rec.FreshUntil}
+	if a.issuer != "" {
+		if reason := a.addressFault(rec.JWKSURI); reason != "" {
+			return document{}, fmt.Errorf("jwks_uri of the snapshot %s", reason)
+		}
+		d.url = rec.JWKSURI
+	}
+	if limit := rec.Fetched.Add(maxFresh); d.freshUntil.After(limit) {
+		d.freshUntil = limit
+	}
+	d.usableUntil = d.freshUntil.Add(a.maxStale)
+	switch {
+	case rec.Fetched.After(now.Add(maxAhead)):
+		return document{}, errors.New("the snapshot is from the future: check the clock")
+	case !now.Before(d.usableUntil):
+		return document{}, errors.New("the snapshot is too old (Config.MaxStale)")
+	}
+	return d, nil
+}
