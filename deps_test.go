@@ -43,6 +43,7 @@ var directions = []direction{
 	{"internal/leaktest", nil, "imported by every package's tests, so it imports none of them"},
 	{"verifier", []string{"internal/strictjson", "internal/compact", "internal/jose", "internal/hook", "internal/scopetoken", lruPath}, "the core: no HTTP, no other public package"},
 	{"jwkscache", []string{"verifier", "internal/fetch", "internal/strictjson", "internal/jose", "internal/hook"}, "delivers key sets to the verifier"},
+	{"providers", []string{"verifier", "jwkscache", "internal/fetch"}, "presets: configurations and key sources, no checks of their own"},
 	{"scopes", []string{"verifier", "internal/scopetoken"}, "rules are verifier.Requirements"},
 	{"claims", []string{"verifier"}, "rules are verifier.Requirements"},
 	{"middleware", []string{"verifier", "internal/challenge", "internal/ctxkey", "internal/hook", "internal/scopetoken"}, "any Requirement will do, so it does not know scopes"},

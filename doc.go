@@ -7,6 +7,7 @@
 //   - verifier turns a token string into a [verifier.Token] or an error of one
 //     class; it knows nothing of HTTP.
 //   - jwkscache finds, fetches and keeps the keys of an issuer.
+//   - providers has the configurations of issuers in wide use.
 //   - scopes holds the rules "all of these" and "any of these".
 //   - claims holds the same for roles, groups and entitlements.
 //   - middleware has the Guard: credentials in, challenge or context out.

@@ -46,7 +46,7 @@ var known = map[string]string{
 	"http": "net/http", "httptest": "net/http/httptest", "os": "os", "strings": "strings", "testing": "testing", "time": "time",
 	"echo": echoPath, "gin": ginPath,
 	"verifier": modulePath + "/verifier", "jwkscache": modulePath + "/jwkscache", "scopes": modulePath + "/scopes",
-	"claims":     modulePath + "/claims",
+	"claims": modulePath + "/claims", "providers": modulePath + "/providers",
 	"middleware": modulePath + "/middleware", "nethttp": modulePath + "/adapters/nethttp", "echov4": modulePath + "/adapters/echov4",
 	"ginv1": modulePath + "/adapters/ginv1", "oauthtest": kitPath,
 }

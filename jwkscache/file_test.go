@@ -300,10 +300,9 @@ func TestFileOutage(t *testing.T) {
 	inFile(t, "KS-29/same_file_is_back", func(w *world, path string) {
 		before := w.keys()
 		must(w, os.Rename(path, path+".away"))
-		w.pass(10 * time.Second)
-		w.keys()
+		w.busy(10*time.Second, time.Second)
 		must(w, os.Rename(path+".away", path))
-		w.pass(10 * time.Second)
+		w.busy(15*time.Second, time.Second)
 		if w.keys() != before || w.cache.Status().Failures != 0 {
 			w.Errorf("%+v", w.cache.Status())
 		}

@@ -49,6 +49,12 @@ func Inspect(base *http.Client) string {
 	if transport == nil {
 		transport = http.DefaultTransport
 	}
+	if b, ok := transport.(*Bearer); ok && b != nil {
+		if b.base == nil {
+			return ""
+		}
+		transport = b.base
+	}
 	t, ok := transport.(*http.Transport)
 	//lint:ignore SA1019 a deprecated field counts as well
 	unknown := !ok || t == nil || t.DialTLSContext != nil || t.DialTLS != nil
