@@ -153,17 +153,20 @@ func (c *Cache) serve(s *snapshot, now time.Time) (*verifier.KeySet, error) {
 	return s.keys.set, nil
 }
 
-// await waits for f and returns what may be served then.
+// await waits for f and returns what may be served then. For a caller that has waited
+// as long as it could, old keys that may still be served are better than none.
 func (c *Cache) await(ctx context.Context, f *flight) (*verifier.KeySet, error) {
-	if err := f.wait(ctx); err != nil {
-		return nil, err
-	}
+	tried := ctx.Err() == nil
+	left := f.wait(ctx)
 	s, now := c.state.Load(), time.Now()
 	s.used.Store(true)
-	if !s.usable(now) {
-		return nil, s.unavailable(now)
+	switch {
+	case s.usable(now) && (tried || left == nil):
+		return c.serve(s, now)
+	case left != nil:
+		return nil, left
 	}
-	return c.serve(s, now)
+	return nil, s.unavailable(now)
 }
 
 // newer looks for a set other than seen. The cooldown counts from the last success
@@ -180,12 +183,12 @@ func (c *Cache) newer(ctx context.Context, seen *verifier.KeySet, kid string) (*
 			return s.keys.set, nil
 		case s.failure == nil && !s.restored && now.Before(s.keys.fetched.Add(c.cooldown)):
 			return seen, nil
-		case s.failure == nil && now.Before(s.keys.fetched.Add(2*c.cooldown)) && c.missing.has(kid, now):
+		case s.failure == nil && now.Before(s.keys.fetched.Add(2*c.cooldown)) && !names(seen, kid) && c.missing.has(kid, now):
 			return seen, nil
 		}
 		if f := c.join(s); f != nil {
 			set, err := c.awaitNewer(ctx, f)
-			if err == nil {
+			if err == nil && !names(set, kid) {
 				c.missing.add(kid, time.Now().Add(4*c.cooldown))
 			}
 			return set, err

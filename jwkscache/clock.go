@@ -13,6 +13,7 @@ import (
 const (
 	skewWorthTelling = 10 * time.Second // a third of the default leeway
 	skewReminder     = time.Hour
+	maxSkew          = 10 * 365 * 24 * time.Hour
 )
 
 // clock is what an answer told about the issuer's clock.
@@ -33,6 +34,7 @@ func (a *attempt) compareClocks(h http.Header, sent, received time.Time) {
 	}
 	half := received.Sub(sent) / 2
 	ahead := date.Add(age(h)).Sub(sent.Add(half))
+	ahead = min(max(ahead, -maxSkew), maxSkew)           // a date of any year can be written
 	if ahead.Abs() < skewWorthTelling+half+time.Second { // Date has whole seconds, cut off
 		a.clock.told = 0
 		return

@@ -5,6 +5,7 @@ package jwkscache_test
 import (
 	"fmt"
 	"net/http"
+	"strings"
 	"testing"
 	"time"
 
@@ -60,6 +61,35 @@ func TestClockSkew(t *testing.T) {
 		w.busy(15*time.Minute, time.Minute)
 		w.wantEvents(verifier.EventClockSkew, 3)
 	})
+	inWorld(t, "clock_told_again_after_it_was_right", byURL, func(w *world) {
+		for range 2 {
+			w.dated(time.Minute)
+			w.busy(15*time.Minute, time.Minute)
+			w.dated(0)
+			w.busy(15*time.Minute, time.Minute)
+		}
+		w.wantEvents(verifier.EventClockSkew, 2)
+	})
+	inWorld(t, "clock_of_a_slow_answer", byURL, func(w *world) {
+		w.on(jwksURL, slow(4*time.Second, func(rw http.ResponseWriter, r *http.Request) {
+			rw.Header().Set("Date", time.Now().Add(10*time.Second).UTC().Format(http.TimeFormat))
+			answer(200, kids("one"))(rw, r)
+		}))
+		w.keys() // 12 s after the middle of the exchange, which may be 2 s more or less
+		w.wantEvents(verifier.EventClockSkew, 0)
+	})
+	for date, want := range map[string]string{
+		"Mon, 01 Jan 0001 00:00:00 GMT": "the clock is 315360000 s ahead of",
+		"Fri, 31 Dec 9999 23:59:59 GMT": "the clock is 315360000 s behind",
+	} {
+		inWorld(t, "clock_of_another_age_"+date[12:16], byURL, func(w *world) {
+			w.body(jwksURL, kids("one"), "Date", date, "Age", "99999999999999")
+			w.keys()
+			if e := w.wantEvents(verifier.EventClockSkew, 1)[0]; !strings.HasPrefix(e.Cause.Error(), want) {
+				w.Error(e.Cause)
+			}
+		})
+	}
 	for i, date := range []string{"", "yesterday", "Sat, 01 Jan 0000 00:00:00 GMT"} {
 		inWorld(t, fmt.Sprint("clock_useless_date_", i), byURL, func(w *world) {
 			w.body(jwksURL, kids("one"), "Date", date)

@@ -66,6 +66,12 @@ type Config struct {
 	// must have no proxy and no dial function. A File needs no network, so there it
 	// changes nothing. The zero value connects to any address.
 	PublicOnly bool
+	// Select narrows each set before it is used, where an address publishes keys that are
+	// not all this issuer's (see [verifier.KeySet.OfIssuer]). It must give the same answer
+	// for the same set always. A set of which it leaves nothing is one without a usable
+	// key: it does not replace keys that may still be served. What it leaves out is
+	// reported. Called by one fetch at a time. nil means the whole set.
+	Select func(*verifier.KeySet) *verifier.KeySet
 	// UnknownKeyCooldown is how long after a successful fetch a token with an unknown
 	// kid is refused without another one. 0 means 30 s; from 1 s to 10 min.
 	UnknownKeyCooldown time.Duration
@@ -102,7 +108,8 @@ type settings struct {
 	maxStale  time.Duration
 	onEvent   func(verifier.Event)
 	random    jitter
-	snapshots SnapshotStore // or nil
+	choose    func(*verifier.KeySet) *verifier.KeySet // or nil
+	snapshots SnapshotStore                           // or nil
 	calls     limiter
 }
 
@@ -126,6 +133,7 @@ func (cfg Config) check() (settings, error) {
 		maxStale: cfg.MaxStale,
 		onEvent:  cfg.OnEvent,
 		random:   rand.Uint64N,
+		choose:   cfg.Select,
 		guarded:  cfg.PublicOnly,
 		client:   cfg.newClient(&f),
 		calls:    newLimiter(),

@@ -67,6 +67,7 @@ func (d Discovery) locations(issuer string) []string {
 // ignored: it cannot widen what a token may be (MD-12).
 type metadata struct {
 	jwksURI     string
+	fetched     time.Time
 	due         time.Time       // when to fetch it anew, with the next key set: up to minFresh later
 	usableUntil time.Time       // how long it serves while it cannot be renewed (MD-11)
 	failure     *verifier.Error // of the last attempt to renew it, or nil
@@ -135,6 +136,7 @@ func (s *settings) readMetadata(body []byte) (*metadata, error) {
 	now := time.Now()
 	return &metadata{
 		jwksURI:     uri,
+		fetched:     now,
 		due:         now.Add(s.random.between(metadataMaxAge*9/10, metadataMaxAge-minFresh)),
 		usableUntil: now.Add(metadataMaxAge + s.maxStale),
 	}, nil

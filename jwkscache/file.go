@@ -129,6 +129,12 @@ func (a *attempt) acceptFile(text []byte) error {
 	for _, note := range skipped {
 		a.note(verifier.EventKeySkipped, nil, note)
 	}
+	if set, err = a.narrow(set); err != nil {
+		return err
+	}
+	if set.Len() == 0 {
+		return fmt.Errorf("%s: no key is left by Config.Select", a.file)
+	}
 	a.keys.set, a.keys.digest = set, digest
 	return nil
 }

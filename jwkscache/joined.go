@@ -110,7 +110,7 @@ func (j *Joined) Issuer() string {
 // PublicOnly reports whether no part is known to connect to other addresses than
 // public ones, see [Config.PublicOnly].
 func (j *Joined) PublicOnly() bool {
-	if j == nil {
+	if j == nil || len(j.parts) == 0 {
 		return false
 	}
 	for _, src := range j.parts {
@@ -135,7 +135,7 @@ func (j *Joined) Keys(ctx context.Context, miss *verifier.Miss) (*verifier.KeySe
 		return nil, &verifier.Error{Class: verifier.ErrKeysUnavailable, Cause: errors.New("the joined key source is closed")}
 	}
 	m, err := j.current(ctx)
-	if err == nil && miss != nil && miss.Set == m.set {
+	if err == nil && miss != nil && (miss.Set == m.set || miss.KeyID == "" || !names(m.set, miss.KeyID)) {
 		m, err = j.newer(ctx, m, miss.KeyID)
 	}
 	if err != nil {
@@ -212,7 +212,7 @@ func (j *Joined) newer(ctx context.Context, m *merged, kid string) (*merged, err
 		return answers[i].set != m.parts[i] && names(answers[i].set, kid)
 	})
 	next, err := j.current(ctx)
-	if err != nil || next != m && (kid == "" || names(next.set, kid)) {
+	if err != nil || next != m && kid != "" && names(next.set, kid) {
 		return next, err
 	}
 	if err := nearest(answers); err != nil {

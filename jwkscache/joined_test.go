@@ -394,17 +394,43 @@ func TestJoinedMiss(t *testing.T) {
 			t.Errorf("asked %v", asked)
 		}
 	})
-	t.Run("KS-21/token_without_kid_is_tried_with_what_changed", func(t *testing.T) {
-		keys := parsed("one")
-		j := joinParts(t, &sourcePart{keys: func(_ context.Context, miss *verifier.Miss) (*verifier.KeySet, error) {
-			if miss != nil {
-				keys = parsed("two")
+	for name, c := range map[string]struct {
+		other verifier.KeySource
+		want  error
+	}{
+		"KS-21/token_without_kid_is_tried_with_what_changed":              {staticPart(t, "three"), nil},
+		"KS-21/token_without_kid_cannot_be_told_while_another_part_fails": {failingPart(verifier.ErrKeysUnavailable), verifier.ErrKeysUnavailable},
+	} {
+		t.Run(name, func(t *testing.T) {
+			keys := parsed("one")
+			j := joinParts(t, &sourcePart{keys: func(_ context.Context, miss *verifier.Miss) (*verifier.KeySet, error) {
+				if miss != nil {
+					keys = parsed("two")
+				}
+				return keys, nil
+			}}, c.other)
+			m, err := j.Keys(t.Context(), nil)
+			if err != nil {
+				t.Fatal(err)
 			}
-			return keys, nil
-		}}, failingPart(verifier.ErrKeysUnavailable))
+			got, err := j.Keys(t.Context(), &verifier.Miss{Set: m})
+			if !errors.Is(err, c.want) || c.want == nil && !strings.HasPrefix(ids(got), "two") {
+				t.Error(ids(got), err)
+			}
+			if got, err := j.Keys(t.Context(), nil); err != nil || !strings.HasPrefix(ids(got), "two") {
+				t.Error("the next token:", ids(got), err)
+			}
+		})
+	}
+	t.Run("KS-11/a_change_elsewhere_is_no_answer_to_a_miss", func(t *testing.T) {
+		keys := parsed("one")
+		j := joinParts(t, &sourcePart{keys: func(context.Context, *verifier.Miss) (*verifier.KeySet, error) { return keys, nil }},
+			failingPart(verifier.ErrKeysUnavailable))
 		m := wantKeys(t, j, "one")
-		got, err := j.Keys(t.Context(), &verifier.Miss{Set: m})
-		if err != nil || ids(got) != "two" {
+		keys = parsed("two")
+		_, err := j.Keys(t.Context(), &verifier.Miss{Set: m, KeyID: "three"})
+		wantClass(t, err, verifier.ErrKeysUnavailable)
+		if got, err := j.Keys(t.Context(), &verifier.Miss{Set: m, KeyID: "two"}); err != nil || ids(got) != "two" {
 			t.Error(ids(got), err)
 		}
 	})

@@ -133,3 +133,30 @@ func TestOneDocument(t *testing.T) {
 		}
 	})
 }
+
+func TestMetadataBound(t *testing.T) {
+	for name, c := range map[string]struct{ maxStale, bound time.Duration }{
+		"MD-11/not_used_past_its_bound":         {0, 25 * time.Hour},
+		"MD-11/not_used_past_its_bound_of_none": {-1, time.Hour},
+	} {
+		inWorld(t, name, func(cfg *jwkscache.Config) {
+			byIssuer(cfg)
+			cfg.MaxStale = c.maxStale
+		}, func(w *world) {
+			w.body(jwksURL, kids("one"), "Cache-Control", "max-age=60")
+			w.keys()
+			w.status(metaURL, 500)
+			var last time.Duration
+			for asked := w.hits(jwksURL); w.elapsed() < c.bound+20*time.Minute; asked = w.hits(jwksURL) {
+				_, _ = w.cache.Keys(w.Context(), nil)
+				w.pass(10 * time.Second)
+				if w.hits(jwksURL) != asked {
+					last = w.elapsed()
+				}
+			}
+			if last > c.bound || last < c.bound-3*time.Minute {
+				w.Errorf("the last fetch from the old address was after %v, want it shortly before %v", last, c.bound)
+			}
+		})
+	}
+}

@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"net/http"
 	"strconv"
-	"sync"
 	"time"
 
 	"github.com/bearerguard/bearerguard/internal/hook"
@@ -121,15 +120,39 @@ func (list readiness) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 // ask asks all sources at once, so that a slow one does not take the time of another.
+// One that does not answer in time, or breaks, is down.
 func (list readiness) ask(ctx context.Context) []report {
-	reports := make([]report, len(list))
-	var all sync.WaitGroup
-	for i, src := range list {
-		all.Go(func() { reports[i] = src.report(ctx) })
+	type one struct {
+		at int
+		report
 	}
-	all.Wait()
+	answers := make(chan one, len(list)) // room for all: nobody waits to be heard
+	for i, src := range list {
+		go func() {
+			r := broke
+			defer func() { answers <- one{i, r} }() // also if a hook ends the goroutine
+			_ = hook.Call("a source", func() { r = src.report(ctx) })
+		}()
+	}
+	reports := make([]report, len(list))
+	for i := range reports {
+		reports[i] = broke
+	}
+	late := time.NewTimer(readyWait + readyWait/4) // for one that ignores its context
+	defer late.Stop()
+	for range list {
+		select {
+		case a := <-answers:
+			reports[a.at] = a.report
+		case <-late.C:
+			return reports
+		}
+	}
 	return reports
 }
+
+// broke is the report of a source that made none.
+var broke = report{Status: statusDown, Reason: "internal"}
 
 func worst(reports []report) string {
 	status := statusOK
@@ -163,6 +186,8 @@ func (c *Cache) report(ctx context.Context) report {
 		r.Status, r.Reason = statusDown, reason(err)
 	case s.Err != nil:
 		r.Status, r.Reason = statusDegraded, reason(s.Err)
+	case time.Now().After(s.FreshUntil): // an attempt is still under way
+		r.Status, r.Reason = statusDegraded, reason(verifier.ErrKeysUnavailable)
 	}
 	return r
 }
@@ -173,9 +198,11 @@ func (j *Joined) report(ctx context.Context) report {
 	set, err := j.Keys(ctx, nil)
 	err = ready(set, err)
 	r := report{Issuer: j.issuer, Status: statusOK, Keys: set.Len()}
-	for _, src := range j.parts {
+	for i, src := range j.parts {
 		if part, ok := src.(Reporter); ok {
 			r.Parts = append(r.Parts, part.report(ended))
+		} else {
+			r.Parts = append(r.Parts, j.reportOther(i))
 		}
 	}
 	switch {
@@ -185,6 +212,15 @@ func (j *Joined) report(ctx context.Context) report {
 		r.Status = statusDegraded
 	}
 	return r
+}
+
+// reportOther is about a part that has no report of its own, such as a static set.
+func (j *Joined) reportOther(i int) report {
+	a := j.ask(ended, i, nil)
+	if a.err != nil {
+		return report{Status: statusDown, Reason: reason(a.err)}
+	}
+	return report{Status: statusOK, Keys: a.set.Len()}
 }
 
 func reason(err error) string {

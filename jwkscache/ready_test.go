@@ -8,6 +8,7 @@ import (
 	"errors"
 	"net/http"
 	"net/http/httptest"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -217,7 +218,7 @@ func TestReadyHandler(t *testing.T) {
 		probe(w, h, "degraded")
 		w.pass(time.Minute)
 		got := probe(w, h, "degraded").Sources[0]
-		if got.Keys != 2 || len(got.Parts) != 2 || got.Parts[0].Status != "ok" || got.Parts[1].Status != "down" {
+		if got.Keys != 2 || len(got.Parts) != 3 || got.Parts[0].Status != "ok" || got.Parts[1].Status != "ok" || got.Parts[2].Status != "down" {
 			w.Errorf("got %+v", got)
 		}
 		if w.elapsed() != time.Minute {
@@ -314,6 +315,69 @@ func TestReadyHandlerHTTP(t *testing.T) {
 	t.Run("GO-02/zero_cache_is_down", func(t *testing.T) {
 		if got := probe(t, handler(t, &jwkscache.Cache{}), "down").Sources[0]; got.Reason != "config" {
 			t.Errorf("got %+v", got)
+		}
+	})
+}
+
+// TestReadyOfOthers: a probe is answered whatever a source does.
+func TestReadyOfOthers(t *testing.T) {
+	inWorld(t, "joined_shows_a_part_of_the_application", byURL, func(w *world) {
+		h := handler(w, joinParts(w, w.cache, failingPart(verifier.ErrMetadata)))
+		got := probe(w, h, "degraded").Sources[0]
+		if len(got.Parts) != 2 || got.Parts[1].Status != "down" || got.Parts[1].Reason != "metadata_unavailable" {
+			w.Errorf("got %+v", got)
+		}
+	})
+	t.Run("SE-06/part_that_ignores_its_context", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			block := make(chan struct{})
+			rude := &sourcePart{keys: func(context.Context, *verifier.Miss) (*verifier.KeySet, error) {
+				<-block
+				return nil, errors.New("late")
+			}}
+			start := time.Now()
+			probe(t, handler(t, joinParts(t, rude)), "down")
+			if waited := time.Since(start); waited > 3*time.Second {
+				t.Errorf("answered after %v", waited)
+			}
+			close(block)
+			synctest.Wait()
+		})
+	})
+	for name, end := range map[string]func(){
+		"SE-01/hook_ends_the_goroutine_of_a_probe": runtime.Goexit,
+		"SE-01/hook_panics_at_a_probe":             func() { panic("broken") },
+	} {
+		inWorld(t, name, func(cfg *jwkscache.Config) {
+			hook := cfg.OnEvent
+			cfg.OnEvent = func(e verifier.Event) {
+				hook(e)
+				if e.Kind == verifier.EventStaleKeys {
+					end()
+				}
+			}
+		}, func(w *world) {
+			w.keys()
+			w.down.Store(true)
+			w.pass(16 * time.Minute)
+			probe(w, handler(w, w.cache), "down")
+		})
+	}
+	t.Run("SE-01/wrapped_without_a_source", func(t *testing.T) {
+		type mine struct{ jwkscache.Reporter }
+		got := probe(t, handler(t, mine{}), "down")
+		if got.Sources[0].Reason != "internal" {
+			t.Errorf("got %+v", got)
+		}
+	})
+	inWorld(t, "SE-06/silent_issuer_after_a_pause", byURL, func(w *world) {
+		w.keys()
+		w.pass(14 * time.Minute)
+		w.on(jwksURL, slow(time.Hour, nil))
+		w.pass(2 * time.Hour)
+		got := probe(w, handler(w, w.cache), "degraded").Sources[0]
+		if got.Reason != "keys_unavailable" || got.Keys != 1 {
+			w.Errorf("got %+v", got)
 		}
 	})
 }

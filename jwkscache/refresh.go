@@ -227,6 +227,9 @@ func (a *attempt) keepMetadata(err error) error {
 	kept := *a.meta
 	kept.failure = classed(err)
 	kept.due = now.Add(a.random.refreshAhead(defaultFresh))
+	if kept.due.After(kept.usableUntil) {
+		kept.due = kept.usableUntil // not beyond its bound
+	}
 	a.note(verifier.EventFetchFailed, kept.failure.Class, kept.failure.Cause)
 	a.meta = &kept
 	return nil
@@ -306,6 +309,9 @@ func (a *attempt) accept(body []byte) error {
 			a.note(verifier.EventKeySkipped, nil, note)
 		}
 	}
+	if set, err = a.narrow(set); err != nil {
+		return err
+	}
 	if set.Len() == 0 {
 		if err := a.refuseEmpty(body); err != nil {
 			return err
@@ -316,6 +322,21 @@ func (a *attempt) accept(body []byte) error {
 		a.keys.body = body
 	}
 	return nil
+}
+
+// narrow applies Config.Select, whose panic is that of the attempt.
+func (a *attempt) narrow(set *verifier.KeySet) (*verifier.KeySet, error) {
+	if a.choose == nil {
+		return set, nil
+	}
+	some := a.choose(set)
+	switch left := set.Len() - some.Len(); {
+	case some == nil:
+		return nil, errors.New("Config.Select returned nil")
+	case left > 0:
+		a.note(verifier.EventKeySkipped, nil, fmt.Errorf("Config.Select left out %d of %d keys", left, set.Len()))
+	}
+	return some, nil
 }
 
 // refuseEmpty: an issuer that publishes no usable key is more likely broken than

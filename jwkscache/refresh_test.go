@@ -814,3 +814,38 @@ func TestHook(t *testing.T) {
 		}
 	})
 }
+
+// TestPause: a source that nobody used for a while meets an issuer that says nothing.
+func TestPause(t *testing.T) {
+	pause := func(w *world) {
+		w.keys()
+		w.pass(14 * time.Minute)
+		w.on(jwksURL, slow(time.Hour, nil))
+		w.pass(2 * time.Hour)
+	}
+	inWorld(t, "KS-12/request_that_cannot_wait_gets_old_keys", byURL, func(w *world) {
+		v := w.verifier()
+		pause(w)
+		ctx, cancel := context.WithTimeout(w.Context(), 2*time.Second)
+		defer cancel()
+		start := time.Now()
+		if _, err := v.Verify(ctx, token("one")); err != nil || time.Since(start) != 2*time.Second {
+			w.Errorf("after %v: %v", time.Since(start), err)
+		}
+		w.wantEvents(verifier.EventStaleKeys, 1)
+	})
+	inWorld(t, "KS-12/request_that_ended_before_gets_none", byURL, func(w *world) {
+		pause(w)
+		ctx, cancel := context.WithCancel(w.Context())
+		cancel()
+		_, err := w.cache.Keys(ctx, nil)
+		wantClass(w, err, verifier.ErrKeysUnavailable)
+	})
+	inWorld(t, "KS-12/others_wait_for_the_attempt", byURL, func(w *world) {
+		pause(w)
+		start := time.Now()
+		if w.keys(); time.Since(start) != 5*time.Second {
+			w.Errorf("waited %v", time.Since(start))
+		}
+	})
+}

@@ -79,7 +79,10 @@ func (a *attempt) load(ctx context.Context) (*snapshot, []verifier.Event, error)
 	}
 	s := &snapshot{keys: r.keys, next: time.Now(), stale: new(atomic.Bool), restored: true}
 	if a.issuer != "" { // due at once, but kept while it cannot be renewed (MD-11)
-		s.meta = &metadata{jwksURI: rec.JWKSURI, usableUntil: r.keys.usableUntil}
+		s.meta = &metadata{jwksURI: rec.JWKSURI, fetched: rec.Discovered}
+		if !rec.Discovered.After(time.Now().Add(maxAhead)) {
+			s.meta.usableUntil = rec.Discovered.Add(metadataMaxAge + a.maxStale) // restarts do not prolong it
+		}
 	}
 	s.used.Store(true) // the refresh must not wait for the next request
 	return s, r.events, nil

@@ -18,7 +18,7 @@ import (
 // has something to do.
 type saving struct {
 	busy    bool              // guarded by Cache.mu, as is latest
-	latest  *document         // to be stored next: a newer one takes its place
+	latest  *snapshot         // to be stored next: a newer one takes its place
 	refused [sha256.Size]byte // of the last set that was not to be stored, and reported
 }
 
@@ -33,16 +33,16 @@ func (c *Cache) save(s *snapshot) {
 		return
 	}
 	if c.saving.busy {
-		c.saving.latest = &s.keys
+		c.saving.latest = s
 		return
 	}
 	c.saving.busy = true
 	c.running.Add(1)
-	go c.saveAll(&s.keys)
+	go c.saveAll(s)
 }
 
-// saveAll stores d, and then what has come in the meantime.
-func (c *Cache) saveAll(d *document) {
+// saveAll stores s, and then what has come in the meantime.
+func (c *Cache) saveAll(s *snapshot) {
 	defer c.running.Done()
 	ended := false
 	defer func() {
@@ -52,9 +52,9 @@ func (c *Cache) saveAll(d *document) {
 			c.mu.Unlock()
 		}
 	}()
-	for ; d != nil; d = c.nextToSave() {
+	for ; s != nil; s = c.nextToSave() {
 		var err error
-		if p := hook.Call("the snapshot", func() { err = c.saveOne(d) }); p != nil {
+		if p := hook.Call("the snapshot", func() { err = c.saveOne(s) }); p != nil {
 			err = p
 		}
 		if err != nil {
@@ -67,19 +67,20 @@ func (c *Cache) saveAll(d *document) {
 
 // nextToSave ends the saving with nil. A closed cache starts no other call, so that
 // Close waits for one limit at most.
-func (c *Cache) nextToSave() *document {
+func (c *Cache) nextToSave() *snapshot {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	d := c.saving.latest
+	s := c.saving.latest
 	c.saving.latest = nil
 	if c.closed {
-		d = nil
+		s = nil
 	}
-	c.saving.busy = d != nil
-	return d
+	c.saving.busy = s != nil
+	return s
 }
 
-func (c *Cache) saveOne(d *document) error {
+func (c *Cache) saveOne(s *snapshot) error {
+	d := &s.keys
 	if c.saving.refused == d.digest {
 		return nil // said once
 	}
@@ -91,8 +92,8 @@ func (c *Cache) saveOne(d *document) error {
 		Version: recordVersion, Source: c.sourceName(), Issuer: c.issuer,
 		Fetched: d.fetched.UTC(), FreshUntil: d.freshUntil.UTC(), KeySet: string(d.body),
 	}
-	if c.issuer != "" {
-		rec.JWKSURI = d.url
+	if s.meta != nil {
+		rec.JWKSURI, rec.Discovered = d.url, s.meta.fetched.UTC()
 	}
 	text, err := rec.encode()
 	if err != nil {

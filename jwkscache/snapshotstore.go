@@ -41,6 +41,7 @@ type record struct {
 	Source     string    `json:"source"`
 	Issuer     string    `json:"issuer,omitempty"`
 	JWKSURI    string    `json:"jwks_uri,omitempty"`
+	Discovered time.Time `json:"discovered,omitzero"` // when the metadata was fetched
 	Fetched    time.Time `json:"fetched"`
 	FreshUntil time.Time `json:"fresh_until"`
 	KeySet     string    `json:"key_set"`

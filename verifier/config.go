@@ -55,7 +55,7 @@ type Config struct {
 	// The zero value is the RFC's names.
 	Mapping Mapping
 	// RequiredClaims lists further claims that every token of this issuer must have,
-	// all of them. nil means none.
+	// all of them; at most 32. nil means none.
 	RequiredClaims []RequiredClaim
 	// Implies maps a broad scope to the narrower ones it includes, transitively.
 	// Token.HasScope honours it; cycles are an error.

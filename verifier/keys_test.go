@@ -230,3 +230,30 @@ func TestForeignKeys(t *testing.T) {
 		})
 	}
 }
+
+// TestRefreshFails: a key that may be in a set nobody can fetch is not the client's
+// fault.
+func TestRefreshFails(t *testing.T) {
+	one := jwk(ed(1), object{"kid": "one"})
+	for name, c := range map[string]struct {
+		set  *verifier.KeySet
+		raw  string
+		want error
+	}{
+		"KS-20/the_named_key_is_there":               {jwks(one), edToken(2, "one"), verifier.ErrSignature},
+		"KS-11/another_kid":                          {jwks(one), edToken(2, "two"), verifier.ErrKeysUnavailable},
+		"KS-21/token_without_kid":                    {jwks(one), edToken(2, nil), verifier.ErrKeysUnavailable},
+		"KS-11/local_key_without_kid_is_not_the_one": {jwks(jwk(ed(1), nil)).Local(), edToken(2, "two"), verifier.ErrKeysUnavailable},
+		"KS-11/named_key_of_another_type": {
+			verifier.MergeKeySets(jwks(jwk(ec256(), object{"kid": "two"})), jwks(jwk(ed(1), nil)).Local()), edToken(2, "two"), verifier.ErrKeysUnavailable,
+		},
+		"KS-20/named_key_beside_a_local_one": {
+			verifier.MergeKeySets(jwks(jwk(ed(3), object{"kid": "two"})), jwks(jwk(ed(1), nil)).Local()), edToken(2, "two"), verifier.ErrSignature,
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			src := &source{current: c.set, missErr: verifier.ErrKeysUnavailable}
+			expect(t, newVerifier(t, withSource(src)), c.raw, c.want)
+		})
+	}
+}

@@ -22,8 +22,8 @@ type ClaimPath []string
 //
 // No path may begin with iss, sub, aud, exp, nbf, iat, jti, cnf or act, whose meaning
 // RFC 7519 and its kin fix, none but that of Scopes with scope, and Scopes may not
-// share a claim with Roles, Groups or Entitlements: what a user may do is no grant to
-// a client (RFC 9068 §2.2.3.1).
+// share a claim with Roles, Groups or Entitlements, nor be roles, groups or
+// entitlements: what a user may do is no grant to a client (RFC 9068 §2.2.3.1).
 type Mapping struct {
 	// Scopes is where Token.Scopes come from: a string, split at spaces, or an array of
 	// strings, one scope each (RFC 6749 §3.3). Anything else, also on the way there, is
@@ -176,10 +176,9 @@ func checkMapping(f *faults, m Mapping) {
 		}
 	}
 	n := namesOf(m)
-	for _, path := range []ClaimPath{n.Roles, n.Groups, n.Entitlements} {
-		if len(path) > 0 && slices.Equal(n.Scopes, path) {
-			f.field("Mapping.Scopes shares the claim %s with Roles, Groups or Entitlements: scopes are never made of these (RFC 9068 §2.2.3.1); map each to a claim of its own", path.label())
-		}
+	user := []ClaimPath{n.Roles, n.Groups, n.Entitlements, standard.Roles, standard.Groups, standard.Entitlements}
+	if slices.ContainsFunc(user, func(path ClaimPath) bool { return len(path) > 0 && slices.Equal(n.Scopes, path) }) {
+		f.field("Mapping.Scopes leads to the claim %s, which is that of Roles, Groups or Entitlements: scopes are never made of these (RFC 9068 §2.2.3.1); map each to a claim of its own", n.Scopes.label())
 	}
 }
 
@@ -201,7 +200,13 @@ func checkPath(f *faults, field string, path ClaimPath) bool {
 // compare.
 var settled = []string{"iss", "aud", "exp", "nbf", "iat", "cnf"}
 
+// maxRequired bounds the work for one token.
+const maxRequired = 32
+
 func checkRequired(f *faults, demands []RequiredClaim) {
+	if len(demands) > maxRequired {
+		f.field("RequiredClaims has %d entries: give at most %d", len(demands), maxRequired)
+	}
 	for i, d := range demands {
 		field := fmt.Sprintf("RequiredClaims[%d]", i)
 		if checkPath(f, field+".Path", d.Path) && slices.Contains(settled, d.Path[0]) {

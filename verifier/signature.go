@@ -5,6 +5,7 @@ package verifier
 import (
 	"context"
 	"errors"
+	"slices"
 
 	"github.com/bearerguard/bearerguard/internal/jose"
 )
@@ -27,7 +28,7 @@ func (is *issuer) verifySignature(ctx context.Context, u *unverified) (*KeySet, 
 	}
 	newer, err := is.currentKeys(ctx, &Miss{Set: set, KeyID: u.header.kid})
 	if err != nil {
-		if errors.Is(verr, ErrSignature) {
+		if errors.Is(verr, ErrSignature) && set.knows(u.header) {
 			return nil, nil, verr // the key was known: no newer set is needed to say no
 		}
 		return nil, nil, err
@@ -107,6 +108,14 @@ func (s *KeySet) candidates(h header) (keys []*jose.Key, more bool) {
 		keys = append(keys, k.Key)
 	}
 	return keys, false
+}
+
+// knows tells whether s has the very key that the token names (KS-20). One without
+// kid only might be it: then the key can be in a newer set (KS-21).
+func (s *KeySet) knows(h header) bool {
+	return h.hasKid && slices.ContainsFunc(s.keys, func(k candidate) bool {
+		return k.HasID && k.ID == h.kid && k.Fits(h.alg)
+	})
 }
 
 // holds tells whether s still has key, by material, alg and use: a new kid for

@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -171,6 +172,12 @@ func reasonOf(ctx context.Context, err error) error {
 		return ErrTimeout
 	case context.Canceled:
 		return ErrCanceled
+	}
+	var unresolved *net.DNSError
+	if errors.As(err, &unresolved) {
+		plain := *unresolved
+		plain.Server = "" // an address of the internal network
+		return &plain
 	}
 	return err
 }

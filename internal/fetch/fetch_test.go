@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"strings"
 	"testing"
@@ -221,3 +222,20 @@ func TestSuppliedClient(t *testing.T) {
 		}
 	})
 }
+
+// TestNoResolver: the address of a resolver is the internal network's business.
+func TestNoResolver(t *testing.T) {
+	t.Run("SE-02/error_does_not_name_the_resolver", func(t *testing.T) {
+		failed := &net.OpError{Op: "dial", Net: "tcp", Err: &net.DNSError{Err: "no such host", Name: "id.example", Server: "10.1.2.3:53", IsNotFound: true}}
+		c := fetch.NewClient(&http.Client{Transport: failing{failed}})
+		_, err := c.Get(t.Context(), fetch.Request{URL: "https://id.example/jwks", Limit: 1})
+		var unresolved *net.DNSError
+		if !errors.As(err, &unresolved) || !unresolved.IsNotFound || strings.Contains(err.Error(), "10.1.2.3") {
+			t.Errorf("error %v", err)
+		}
+	})
+}
+
+type failing struct{ err error }
+
+func (f failing) RoundTrip(*http.Request) (*http.Response, error) { return nil, f.err }
