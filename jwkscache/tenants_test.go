@@ -161,7 +161,7 @@ func TestTenantsWithCaches(t *testing.T) {
 		start := time.Now()
 		_ = e.v.Close()
 		group.Wait()
-		if took := time.Since(start); took > 5*time.Second {
+		if took := time.Since(start); took != 0 {
 			e.Errorf("took %v", took)
 		}
 		e.want(from("two", tenant("two")), verifier.ErrKeysUnavailable)

@@ -13,11 +13,12 @@ import (
 var errClosed = errors.New("the verifier is closed")
 
 // Close closes the key sources that have a method Close, of configured and of
-// resolved issuers, and waits for them and for [Tenants.Resolve]. From then on tokens
-// that get as far as the keys are refused with [ErrKeysUnavailable], also by other
+// resolved issuers, and waits for them and for [Tenants.Resolve], but for no request:
+// one that waits for keys is to be sent away by its source. From then on tokens that
+// get as far as the keys are refused with [ErrKeysUnavailable], also by other
 // verifiers with the same members (see [Join]). The error is what the sources of
-// configured issuers returned; those of tenants are reported as warning events. Close
-// may be called more than once; not from a hook or a source.
+// configured issuers and Tenants.OnClose returned; those of tenants are reported as
+// warning events. Close may be called more than once; not from a hook or a source.
 func (v *Verifier) Close() error {
 	if v == nil {
 		return nil
@@ -27,7 +28,7 @@ func (v *Verifier) Close() error {
 		errs = append(errs, is.close())
 	}
 	if v.tenants != nil {
-		v.tenants.close()
+		errs = append(errs, v.tenants.close())
 	}
 	return errors.Join(errs...)
 }

@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -55,7 +56,9 @@ func TestTenantsBesideIssuers(t *testing.T) {
 		v := join(t, newVerifier(t, heardBy(first)), e.v)
 		heard := func(who *recorder, want ...verifier.Event) {
 			t.Helper()
+			synctest.Wait()
 			got := who.take()
+			slices.SortStableFunc(got, func(a, b verifier.Event) int { return strings.Compare(string(a.Kind), string(b.Kind)) })
 			if len(got) != len(want) {
 				t.Fatalf("events %+v, want %+v", got, want)
 			}
@@ -153,29 +156,70 @@ func TestCloseTenants(t *testing.T) {
 			t.Errorf("%d calls of Resolve, want 10", e.resolvedInAll())
 		}
 	})
-	inBubble(t, "KS-26/waits_for_a_verification", func(t *testing.T, e *estate) {
-		src := e.holding(1)
-		var group sync.WaitGroup
-		group.Go(func() { expect(t, e.v, tenantToken(1), nil) })
-		<-src.entered
-		ended := make(chan struct{})
-		go func() { defer close(ended); _ = e.v.Close() }()
-		synctest.Wait()
-		select {
-		case <-ended:
-			t.Error("Close did not wait")
-		default:
-		}
-		if src.closed.Load() != 0 {
-			t.Error("closed while in use")
-		}
-		close(src.hold)
-		group.Wait()
-		<-ended
-		if src.closed.Load() != 1 {
-			t.Errorf("closed %d times, want 1", src.closed.Load())
+	inBubble(t, "KS-26/ends_what_waits_for_keys", func(t *testing.T, e *estate) {
+		for _, of := range []func(src *closable) *verifier.Verifier{
+			func(*closable) *verifier.Verifier { return e.v },
+			func(src *closable) *verifier.Verifier {
+				return newVerifier(t, issuedBy(tenantURL(1)), withSource(src))
+			},
+		} {
+			src := e.hanging(1)
+			v := of(src)
+			var group sync.WaitGroup
+			for range 3 {
+				group.Go(func() { expect(t, v, tenantToken(1), verifier.ErrKeysUnavailable) })
+			}
+			synctest.Wait()
+			start := time.Now()
+			if err := v.Close(); err != nil {
+				t.Error(err)
+			}
+			group.Wait()
+			if took := time.Since(start); took != 0 || src.closed.Load() != 1 {
+				t.Errorf("took %v, closed %d times", took, src.closed.Load())
+			}
 		}
 	})
+	var shared *closable
+	inBubble(t, "KS-26/waits_for_no_request", func(t *testing.T, e *estate) {
+		shared = e.hanging(1)
+		e.resolve = func(_ context.Context, iss string) (verifier.Config, error) {
+			return config(issuedBy(iss), withSource(struct{ verifier.KeySource }{shared})), nil // shows no Close
+		}
+		var group sync.WaitGroup
+		group.Go(func() { expect(t, e.v, tenantToken(1), verifier.ErrKeysUnavailable) })
+		synctest.Wait()
+		start := time.Now()
+		if err := e.v.Close(); err != nil || time.Since(start) != 0 {
+			t.Errorf("%v after %v", err, time.Since(start))
+		}
+		group.Wait()
+	}, func(cfg *verifier.Tenants) { cfg.OnClose = func() error { return shared.Close() } })
+	inBubble(t, "KS-26/pushed_out_and_dropped_ones_too", func(t *testing.T, e *estate) {
+		var group sync.WaitGroup
+		for n := range 4 { // of 8 places, 2 are for the unproven
+			e.hanging(n)
+			group.Go(func() { expect(t, e.v, tenantToken(n), verifier.ErrKeysUnavailable) })
+			synctest.Wait()
+		}
+		*gone = true
+		expect(t, e.v, tenantToken(3), verifier.ErrIssuer)
+		*gone = false
+		_ = e.v.Close()
+		group.Wait()
+		for n := range 4 {
+			if e.closings(n) != 1 {
+				t.Errorf("the source of tenant %d was closed %d times, want 1", n, e.closings(n))
+			}
+		}
+	}, issuersAtMost(8), acceptUnlessGone)
+}
+
+// hanging makes the source of the n-th tenant wait in Keys until it is closed.
+func (e *estate) hanging(n int) *closable {
+	src := e.holding(n)
+	src.closing = sync.OnceValue(func() error { close(src.hold); return nil })
+	return src
 }
 
 func TestCloseDuringResolve(t *testing.T) {

@@ -32,28 +32,32 @@ type Tenants struct {
 	// it is local and quick. Compare with a list, or take the whole identifier apart;
 	// never look for a prefix, suffix or pattern in it (RFC 8725 §3.10). Required.
 	//
-	// False refuses with [ErrIssuer]; nothing is fetched or remembered then, and a
-	// configuration still in memory is dropped.
+	// False refuses with [ErrIssuer]; nothing is fetched or remembered then, and what is
+	// in memory of that issuer is dropped, a call of Resolve under way included.
 	Accept func(issuer string) bool
 	// Resolve returns the configuration of an accepted issuer, whose Issuer must be
 	// the very string that was asked for. It may do I/O; ctx ends after 5 s, with Close,
-	// and with no request. One call at a time is made per issuer, which all requests
-	// waiting for it share, and 16 in all. Required.
+	// and with no request. One call at a time is made per issuer that Accept keeps
+	// accepting, which all requests waiting for it share, and 16 in all. Required.
 	//
 	// An error of class [ErrIssuer] means that there is no such tenant, and is remembered
-	// for 30 s; any other failure is a 503, and remembered for 5 s. A Resolve that goes
-	// on after its ctx ended keeps its place among the 16 and delays Close.
+	// for 30 s; any other failure is a 503, and remembered for 5 s. [ErrMetadata],
+	// [ErrConfig] and [ErrInternal] keep their class; the rest is [ErrKeysUnavailable],
+	// with a RetryAfter of at most 5 min. A Resolve that goes on after its ctx ended keeps
+	// its place among the 16 and delays Close.
 	//
 	// The configuration is kept until it has to make room, and its Keys are closed
-	// then if they have a method Close: wrap a source that tenants share, so that it
-	// shows none, as in struct{ verifier.KeySource }{shared}. CacheEntries 0 means 256
+	// then if they have a method Close, also those returned beside an error. Wrap a
+	// source that tenants share, so that it shows none, as in
+	// struct{ verifier.KeySource }{shared}, and close it in OnClose. CacheEntries 0 means 256
 	// here, MaxTokenBytes can only lower the limit below, and a nil OnEvent stands for
 	// the one below.
 	Resolve func(ctx context.Context, issuer string) (Config, error)
 	// MaxIssuers is how many configurations are kept, and how many calls of Resolve may
-	// begin per minute. A quarter of the places is for issuers of which no token was
-	// accepted yet, so that forged tokens push out no tenant in use. 0 means 1,000; from
-	// 2 to 100,000.
+	// begin per minute. Only accepted tokens can take three quarters of the places. The
+	// last quarter is shared by issuers of which no token was accepted yet and, once the
+	// others are taken, by the tenants not used for longest: these alone can be pushed
+	// out by forged tokens. 0 means 1,000; from 2 to 100,000.
 	MaxIssuers int
 	// MaxTokenBytes is the longest token that is looked at. 0 means 16,384; from 1,024 to 65,536.
 	MaxTokenBytes int
@@ -62,6 +66,9 @@ type Tenants struct {
 	// metadata can then send requests into your network. The zero value refuses them as
 	// a faulty configuration. Reported once as a warning event.
 	UnsafePrivateAddresses bool
+	// OnClose is called once by [Verifier.Close], after the sources of all tenants were
+	// closed: for what the configurations share. nil means nothing.
+	OnClose func() error
 	// OnEvent is as in [Config]: it gets refusals that concern no tenant, failures of
 	// Resolve, and all events of tenants without a hook of their own. nil means none.
 	OnEvent func(Event)
@@ -110,28 +117,29 @@ func (cfg Tenants) check() error {
 // Before Accept said yes, the iss is told to nobody; afterwards the application has
 // named it its own.
 func (ts *tenants) authenticate(ctx context.Context, iss string, u *unverified, size int, digest [sha256.Size]byte) (*Token, *issuer, error) {
+	if len(iss) > maxIssuerBytes {
+		return nil, nil, fail(ErrIssuer, "iss is longer than %d bytes", maxIssuerBytes)
+	}
+	iss = strings.Clone(iss) // a part of the token would keep all of it in the memory of whoever keeps iss
 	if err := ts.admit(iss); err != nil {
 		return nil, nil, err
 	}
 	t, err := ts.find(ctx, iss, u, size)
 	if err != nil {
-		return nil, &issuer{name: strings.Clone(iss), onEvent: ts.onEvent}, err
+		return nil, &issuer{name: iss, onEvent: ts.onEvent}, err
 	}
 	defer ts.release(t)
 	tok, err := t.is.authenticate(ctx, u, size, digest)
 	if err != nil {
 		return nil, t.is, err
 	}
-	ts.promote(t)
+	ts.proved(t)
 	return tok, t.is, nil
 }
 
 // admit asks the application at every token, so that a tenant that it gave up is
 // refused at once and not when its place is needed.
 func (ts *tenants) admit(iss string) error {
-	if len(iss) > maxIssuerBytes {
-		return fail(ErrIssuer, "iss is longer than %d bytes", maxIssuerBytes)
-	}
 	accepted := false
 	err := guarded("Tenants.Accept", func() error {
 		accepted = ts.accept(iss)
@@ -159,11 +167,21 @@ func (ts *tenants) find(ctx context.Context, iss string, u *unverified, size int
 	if t := ts.known(iss); t != nil {
 		return t, nil
 	}
-	t, r, err := ts.enter(strings.Clone(iss)) // a part of the token would keep all of it in memory
+	if foreignTyp(u.header) {
+		return nil, fail(ErrTokenType, "typ is none that a tenant could allow")
+	}
+	left := ctx.Done() // may panic, so it is called before a reference is due
+	t, r, err := ts.enter(iss)
 	if r == nil {
 		return t, err
 	}
-	return ts.await(ctx, r)
+	return ts.await(ctx, left, r)
+}
+
+// foreignTyp reports a typ that Config.TokenTypes cannot list.
+func foreignTyp(h header) bool {
+	kind := mediaType(h.typ)
+	return h.hasTyp && (kind == "" || foreignTypes[kind] || strings.ContainsAny(kind, " \t\r\n;,"))
 }
 
 // build checks what Resolve returned for iss.

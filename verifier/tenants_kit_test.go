@@ -122,6 +122,12 @@ func (e *estate) config(iss string) verifier.Config {
 	return config(issuedBy(iss), withSource(src))
 }
 
+// events are those since the last call, with the reports that no request waited for.
+func (e *estate) events() []verifier.Event {
+	synctest.Wait()
+	return e.heard.take()
+}
+
 // resolved is how often Resolve was called for the n-th tenant.
 func (e *estate) resolved(n int) int {
 	e.mu.Lock()

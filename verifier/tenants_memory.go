@@ -4,6 +4,7 @@ package verifier
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -11,24 +12,33 @@ import (
 	lru "github.com/hashicorp/golang-lru/v2"
 )
 
+// touchEvery is how exactly the memory knows which tenant was not used for longest:
+// a tenant in use takes the lock of its shelf no more often.
+const touchEvery = time.Second
+
 // tenants is the checked form of a Tenants with what is known of its issuers. All
-// of its memory is bounded by MaxIssuers.
+// of its memory is bounded by MaxIssuers and the verifications under way.
 type tenants struct {
 	accept   func(string) bool
 	resolve  func(context.Context, string) (Config, error)
 	maxBytes int
 	private  bool // sources may connect to private addresses
 	onEvent  func(Event)
+	onClose  func() error // or nil
+	once     sync.Once    // of onClose
+	failure  error        // of onClose
 
 	life    context.Context // ends with close; of every resolution, of no request
 	cancel  context.CancelFunc
 	slots   chan struct{}  // one for each call of Resolve under way
-	running sync.WaitGroup // resolutions, and tenants whose source is not closed
+	running sync.WaitGroup // resolutions, sources that are not closed, and reports
+	made    time.Time
 
 	mu       sync.Mutex // of changes; never held over a function of others
 	closed   bool
-	proven   shelf // a token of theirs was accepted
-	unproven shelf // none was: all that forged tokens can fill
+	proven   shelf                // a token of theirs was accepted
+	unproven shelf                // none was, or all other places are taken: what forged tokens can fill
+	live     map[string][]*tenant // on a shelf or in use: seldom more than one of a name
 	failed   *lru.Cache[string, failure]
 	flights  map[string]*resolution
 	rate     bucket
@@ -43,7 +53,10 @@ func newTenants(cfg Tenants) *tenants {
 		maxBytes: orDefault(cfg.MaxTokenBytes, defaultMaxBytes),
 		private:  cfg.UnsafePrivateAddresses,
 		onEvent:  cfg.OnEvent,
+		onClose:  cfg.OnClose,
 		slots:    make(chan struct{}, maxResolving),
+		made:     time.Now(),
+		live:     map[string][]*tenant{},
 		flights:  map[string]*resolution{},
 		rate:     bucket{each: time.Minute / time.Duration(size)},
 	}
@@ -53,7 +66,7 @@ func newTenants(cfg Tenants) *tenants {
 	return ts
 }
 
-// shelf is a memory of tenants that forgets those not used for longest.
+// shelf is a memory of tenants in the order of their last use.
 type shelf struct {
 	*lru.Cache[string, *tenant]
 	size int
@@ -64,12 +77,24 @@ func newShelf(size int) shelf {
 	return shelf{l, size}
 }
 
+// makeRoom takes the tenant that was not used for longest off a full shelf.
+func (s shelf) makeRoom() *tenant {
+	if s.Len() < s.size {
+		return nil
+	}
+	_, oldest, _ := s.RemoveOldest()
+	return oldest
+}
+
 // tenant is a resolved issuer. Its source is closed when the last reference is
-// given back: the memory holds one, each verification under way another.
+// given back: a shelf holds one, each verification under way another.
 type tenant struct {
-	is     *issuer
-	refs   atomic.Int64
-	proven atomic.Bool
+	is      *issuer
+	refs    atomic.Int64
+	proven  atomic.Bool  // it is on that shelf
+	touched atomic.Int64 // when its use put it to the front of that shelf, since tenants.made
+	dropped bool         // not accepted any more: no shelf takes it; changed with the lock
+	ended   sync.Once
 }
 
 // acquire takes a reference, unless none was left.
@@ -88,71 +113,101 @@ func (t *tenant) acquire() bool {
 // release gives a reference back. Closing may wait for a fetch, so no request does
 // it.
 func (ts *tenants) release(t *tenant) {
-	if t.refs.Add(-1) != 0 {
-		return
+	if t.refs.Add(-1) == 0 {
+		go ts.retire(t)
 	}
-	go func() {
-		defer ts.running.Done()
-		ts.discard(t.is)
-	}()
 }
 
-// discard closes the source of an issuer that nothing uses.
-func (ts *tenants) discard(is *issuer) {
+func (ts *tenants) retire(t *tenant) {
+	name := t.is.name
+	ts.mu.Lock()
+	ts.live[name] = slices.DeleteFunc(ts.live[name], func(o *tenant) bool { return o == t })
+	if len(ts.live[name]) == 0 {
+		delete(ts.live, name)
+	}
+	ts.mu.Unlock()
+	ts.end(t)
+}
+
+// end closes the source of t: after the last use, or with the verifier.
+func (ts *tenants) end(t *tenant) {
+	t.ended.Do(func() {
+		defer ts.running.Done()
+		ts.shut(t.is)
+	})
+}
+
+// shut closes the source of an issuer and reports its error.
+func (ts *tenants) shut(is *issuer) {
 	if err := is.close(); err != nil {
 		// The panic of a hook has no request to deny here.
 		_ = emit(is.onEvent, Event{Kind: EventWarning, Issuer: is.name, Class: ErrInternal, Cause: err})
 	}
 }
 
-// known returns the tenant with a reference for the caller, or nil.
+// known returns the tenant with a reference for the caller, or nil. It is no use of
+// it: whoever can name a tenant could keep it in memory.
 func (ts *tenants) known(iss string) *tenant {
 	for _, s := range [...]shelf{ts.proven, ts.unproven} {
-		if t, ok := s.Get(iss); ok && t.acquire() {
+		if t, ok := s.Peek(iss); ok && t.acquire() {
 			return t
 		}
 	}
 	return nil
 }
 
-// keep puts t on a shelf that it is not on, with a reference that is given back when
-// it has to go. It is called with the lock.
-func (ts *tenants) keep(s shelf, t *tenant) {
-	if s.Len() == s.size {
-		if _, oldest, ok := s.RemoveOldest(); ok {
-			ts.release(oldest)
-		}
+// proved notes that a token of t was accepted, to which the caller has a reference.
+func (ts *tenants) proved(t *tenant) {
+	if !t.proven.Load() {
+		ts.promote(t)
+		return
 	}
-	s.Add(t.is.name, t)
+	now, last := int64(time.Since(ts.made)), t.touched.Load()
+	if now-last >= int64(touchEvery) && t.touched.CompareAndSwap(last, now) {
+		ts.proven.Get(t.is.name)
+	}
 }
 
-// promote moves t, of which a token was accepted, to where only accepted tokens
-// can put a tenant. The caller has a reference to it.
+// promote moves t to where only accepted tokens can put a tenant, also if it was
+// pushed out meanwhile. Who has to make room there has the next chance to be pushed
+// out: all tenants in use fit as long as they are no more than MaxIssuers.
 func (ts *tenants) promote(t *tenant) {
-	if t.proven.Load() {
-		return
-	}
 	ts.mu.Lock()
 	defer ts.mu.Unlock()
-	if ts.closed || ts.proven.Contains(t.is.name) {
+	if ts.closed || t.dropped || ts.replaced(t) {
 		return
 	}
-	if cur, ok := ts.unproven.Peek(t.is.name); ok && cur == t {
-		ts.unproven.Remove(t.is.name)
-	} else {
-		t.refs.Add(1) // it was pushed out while its token was verified
+	t.refs.Add(1)
+	ts.unshelve(t.is.name)
+	if oldest := ts.proven.makeRoom(); oldest != nil {
+		oldest.proven.Store(false)
+		ts.shelve(oldest)
 	}
 	t.proven.Store(true)
-	ts.keep(ts.proven, t)
+	ts.proven.Add(t.is.name, t)
 }
 
-// forget drops what is known of an issuer that is not accepted any more.
-func (ts *tenants) forget(iss string) {
-	if !ts.proven.Contains(iss) && !ts.unproven.Contains(iss) {
-		return
+// replaced reports that t was resolved again while it was pushed out. It is called
+// with the lock, as are shelve and unshelve.
+func (ts *tenants) replaced(t *tenant) bool {
+	for _, s := range [...]shelf{ts.proven, ts.unproven} {
+		if cur, ok := s.Peek(t.is.name); ok && cur != t {
+			return true
+		}
 	}
-	ts.mu.Lock()
-	defer ts.mu.Unlock()
+	return false
+}
+
+// shelve keeps t, with a reference of its own, where forged tokens can push it out.
+func (ts *tenants) shelve(t *tenant) {
+	if oldest := ts.unproven.makeRoom(); oldest != nil {
+		ts.release(oldest)
+	}
+	ts.unproven.Add(t.is.name, t)
+}
+
+// unshelve takes the tenant of an issuer off its shelf: no name is on both.
+func (ts *tenants) unshelve(iss string) {
 	for _, s := range [...]shelf{ts.proven, ts.unproven} {
 		if t, ok := s.Peek(iss); ok {
 			s.Remove(iss)
@@ -161,20 +216,52 @@ func (ts *tenants) forget(iss string) {
 	}
 }
 
-// close ends the resolutions under way, drops all tenants, and waits until their
-// sources are closed, which is when no verification uses them.
-func (ts *tenants) close() {
+// forget drops what is known of an issuer that is not accepted any more. What is in
+// use, or on its way, must not come back either: it may be what made the
+// application change its mind.
+func (ts *tenants) forget(iss string) {
 	ts.mu.Lock()
-	if !ts.closed {
-		ts.closed = true
-		ts.cancel()
-		for _, s := range [...]shelf{ts.proven, ts.unproven} {
-			for _, t := range s.Values() {
-				ts.release(t)
-			}
-			s.Purge()
+	defer ts.mu.Unlock()
+	for _, t := range ts.live[iss] {
+		t.dropped = true
+	}
+	if r := ts.flights[iss]; r != nil {
+		r.dropped = true
+		delete(ts.flights, iss)
+	}
+	ts.failed.Remove(iss)
+	ts.unshelve(iss)
+}
+
+// close ends everything, and waits for what that begins. Then what the tenants share
+// can be closed.
+func (ts *tenants) close() error {
+	ts.shutAll()
+	ts.running.Wait()
+	ts.once.Do(func() {
+		if ts.onClose != nil {
+			ts.failure = guarded("Tenants.OnClose", ts.onClose)
+		}
+	})
+	return ts.failure
+}
+
+// shutAll ends the resolutions under way and closes the sources of all tenants, which
+// is what ends the verifications that wait for keys.
+func (ts *tenants) shutAll() {
+	ts.mu.Lock()
+	defer ts.mu.Unlock()
+	if ts.closed {
+		return
+	}
+	ts.closed = true
+	ts.cancel()
+	for _, list := range ts.live {
+		for _, t := range list {
+			go ts.end(t)
 		}
 	}
-	ts.mu.Unlock()
-	ts.running.Wait()
+	clear(ts.live)
+	ts.proven.Purge()
+	ts.unproven.Purge()
 }

@@ -5,6 +5,7 @@ package verifier_test
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -39,30 +40,26 @@ func TestTenantMemory(t *testing.T) {
 				t.Errorf("tenant %d was closed %d times, want %d", n, e.closings(n), want)
 			}
 		}
-		expect(t, e.v, garbage(1), verifier.ErrSignature) // used again, so 2 goes next
+		expect(t, e.v, garbage(1), verifier.ErrSignature) // to be named is no use
 		expect(t, e.v, garbage(3), verifier.ErrSignature)
-		if e.closings(1) != 0 || e.closings(2) != 1 {
-			t.Error("not the one that was unused for longest had to go")
+		if e.closings(1) != 1 || e.closings(2) != 0 {
+			t.Error("a forged token kept its tenant in memory")
 		}
 	}, issuersAtMost(8))
 	inBubble(t, "G13/proven_places", func(t *testing.T, e *estate) {
-		for n := range 6 {
+		for n := range 8 {
 			expect(t, e.v, tenantToken(n), nil)
 		}
-		expect(t, e.v, tenantToken(0), nil)
-		if e.closings(1) != 0 {
-			t.Error("one of six tenants was closed")
+		time.Sleep(time.Second)
+		for _, n := range []int{0, 1, 2} { // whose places 6, 7 and 0 had taken; so only 3 and 4 were not used again
+			expect(t, e.v, tenantToken(n), nil)
 		}
-		expect(t, e.v, tenantToken(6), nil)
-		for n, want := range []int32{0, 1, 0, 0, 0, 0, 0} {
-			if e.closings(n) != want {
-				t.Errorf("tenant %d was closed %d times, want %d", n, e.closings(n), want)
-			}
+		e.wantClosed(t, 8)
+		for n := range 20 {
+			time.Sleep(10 * time.Second)
+			expect(t, e.v, garbage(100+n), verifier.ErrSignature)
 		}
-		expect(t, e.v, tenantToken(1), nil)
-		if e.resolved(1) != 2 {
-			t.Errorf("%d calls of Resolve, want 2", e.resolved(1))
-		}
+		e.wantClosed(t, 8, 3, 4)
 	}, issuersAtMost(8))
 	inBubble(t, "G13/hot_tenant_among_many_good_ones", func(t *testing.T, e *estate) {
 		for n := range 100 {
@@ -76,6 +73,69 @@ func TestTenantMemory(t *testing.T) {
 	}, issuersAtMost(8))
 }
 
+// wantClosed fails unless of the first n tenants just the given ones were closed, once.
+func (e *estate) wantClosed(t *testing.T, n int, closed ...int) {
+	t.Helper()
+	for i := range n {
+		want := int32(0)
+		if slices.Contains(closed, i) {
+			want = 1
+		}
+		if got := e.closings(i); got != want {
+			t.Errorf("tenant %d was closed %d times, want %d", i, got, want)
+		}
+	}
+}
+
+// TestTenantCapacity: as many tenants as there are places are resolved once each.
+func TestTenantCapacity(t *testing.T) {
+	for _, size := range []int{2, 3, 8, 100} {
+		inBubble(t, fmt.Sprintf("G13/%d_tenants_in_as_many_places", size), func(t *testing.T, e *estate) {
+			for range 10 { // each sends a token every 30 s
+				for n := range size {
+					expect(t, e.v, tenantToken(n), nil)
+					time.Sleep(30 * time.Second / time.Duration(size))
+				}
+			}
+			if e.resolvedInAll() != size {
+				t.Errorf("%d calls of Resolve, want %d", e.resolvedInAll(), size)
+			}
+			e.wantClosed(t, size)
+		}, issuersAtMost(size))
+	}
+	inBubble(t, "G13/only_accepted_tokens_are_use", func(t *testing.T, e *estate) {
+		for n := range 6 {
+			expect(t, e.v, tenantToken(n), nil)
+		}
+		for range 60 { // only 0 is in use, and the others are named by forged tokens
+			time.Sleep(time.Minute)
+			expect(t, e.v, tenantToken(0), nil)
+			for n := 1; n < 6; n++ {
+				expect(t, e.v, garbage(n), verifier.ErrSignature)
+			}
+		}
+		for n := 6; n < 12; n++ {
+			expect(t, e.v, tenantToken(n), nil)
+		}
+		e.wantClosed(t, 12, 1, 2, 3, 4)
+	}, issuersAtMost(8))
+	for pause, first := range map[time.Duration]int{time.Second - 1: 0, time.Second: 1} {
+		inBubble(t, fmt.Sprintf("G13/used_again_after_%v", pause), func(t *testing.T, e *estate) {
+			for n := range 6 {
+				expect(t, e.v, tenantToken(n), nil)
+			}
+			time.Sleep(pause)
+			expect(t, e.v, tenantToken(0), nil)
+			expect(t, e.v, tenantToken(6), nil) // takes the place of the first
+			for n := range 2 {
+				time.Sleep(10 * time.Second)
+				expect(t, e.v, garbage(100+n), verifier.ErrSignature)
+			}
+			e.wantClosed(t, 7, first)
+		}, issuersAtMost(8))
+	}
+}
+
 func TestTenantPlaces(t *testing.T) {
 	inBubble(t, "G13/refused_tokens_prove_nothing", func(t *testing.T, e *estate) {
 		for n := range 3 { // signed by the tenant, but not for us, or too late
@@ -87,11 +147,16 @@ func TestTenantPlaces(t *testing.T) {
 		}
 	}, issuersAtMost(8))
 	inBubble(t, "MD-15/MaxIssuers_2", func(t *testing.T, e *estate) {
-		expect(t, e.v, tenantToken(0), nil)
-		expect(t, e.v, garbage(1), verifier.ErrSignature)
-		if e.closings(0) != 0 || e.closings(1) != 0 {
-			t.Error("two tenants do not fit")
+		for range 3 {
+			expect(t, e.v, tenantToken(0), nil)
+			expect(t, e.v, tenantToken(1), nil)
 		}
+		e.wantClosed(t, 2)
+		time.Sleep(time.Minute)
+		expect(t, e.v, garbage(2), verifier.ErrSignature)
+		e.wantClosed(t, 3, 0)
+		expect(t, e.v, garbage(1), verifier.ErrSignature)
+		e.wantClosed(t, 3, 0)
 	}, issuersAtMost(2))
 	inBubble(t, "G12/tokens_are_not_kept", func(t *testing.T, e *estate) {
 		e.resolve = func(_ context.Context, iss string) (verifier.Config, error) {

@@ -15,6 +15,7 @@ const (
 	maxResolving = 16
 	unknownFor   = 30 * time.Second // that there is no such tenant
 	failedFor    = 5 * time.Second
+	maxPause     = 5 * time.Minute // that a failure may ask of clients
 )
 
 // resolution is one call of Resolve, which any number of requests wait for. It is
@@ -23,9 +24,10 @@ type resolution struct {
 	iss     string
 	done    chan struct{}
 	settled bool
+	dropped bool    // Accept said no meanwhile: the result is for those who wait, and not kept
 	waiting int64   // requests, each of which will own a reference to tenant
 	tenant  *tenant // if err is nil
-	err     error
+	err     *Error
 }
 
 // failure is a result of Resolve that stands until a time.
@@ -34,13 +36,12 @@ type failure struct {
 	until time.Time
 }
 
-// at is the error with the time until another attempt can be made.
-func (f failure) at(now time.Time) error {
-	if f.err.Class == ErrIssuer {
-		return f.err
-	}
+// at is a copy of the error, with the time until another attempt can be made.
+func (f failure) at(now time.Time) *Error {
 	e := *f.err
-	e.RetryAfter = max(e.RetryAfter, f.until.Sub(now))
+	if e.Class != ErrIssuer {
+		e.RetryAfter = max(e.RetryAfter, f.until.Sub(now))
+	}
 	return &e
 }
 
@@ -80,12 +81,13 @@ func (ts *tenants) start(iss string, now time.Time) (*resolution, error) {
 	return r, nil
 }
 
-// await leaves the resolution to the others when ctx ends first.
-func (ts *tenants) await(ctx context.Context, r *resolution) (*tenant, error) {
+// await leaves the resolution to the others when ctx, of which left is Done, ends
+// first.
+func (ts *tenants) await(ctx context.Context, left <-chan struct{}, r *resolution) (*tenant, error) {
 	select {
 	case <-r.done:
-		return r.tenant, r.err
-	case <-ctx.Done():
+		return r.result()
+	case <-left:
 	}
 	ts.mu.Lock()
 	if r.settled && r.tenant != nil {
@@ -96,13 +98,22 @@ func (ts *tenants) await(ctx context.Context, r *resolution) (*tenant, error) {
 	return nil, fail(ErrKeysUnavailable, "while waiting for the issuer's configuration: %w", context.Cause(ctx))
 }
 
+// result is for one request, which may do with the error what it likes.
+func (r *resolution) result() (*tenant, error) {
+	if r.err != nil {
+		e := *r.err
+		return nil, &e
+	}
+	return r.tenant, nil
+}
+
 // run makes the call. The requests get their answer after the limit even if the
 // call goes on; it then keeps its slot and stays the only one for its issuer.
 func (ts *tenants) run(r *resolution) {
 	defer ts.running.Done()
-	defer ts.end(r)
+	defer ts.leave(r)
 	if !ts.slot() {
-		ts.settle(r, nil, fail(ErrKeysUnavailable, "%d calls of Tenants.Resolve are under way, and none has ended for %v", maxResolving, resolveLimit))
+		ts.settle(r, nil, fail(ErrKeysUnavailable, "%d calls of Tenants.Resolve are under way, and no place became free within %v", maxResolving, resolveLimit))
 		return
 	}
 	defer func() { <-ts.slots }()
@@ -112,11 +123,7 @@ func (ts *tenants) run(r *resolution) {
 	stop := context.AfterFunc(ctx, func() {
 		ts.settle(r, nil, fail(ErrKeysUnavailable, "Tenants.Resolve took longer than %v", resolveLimit))
 	})
-	defer func() {
-		if !stop() {
-			<-r.done // the report of the failure is part of this run
-		}
-	}()
+	defer stop()
 	is, err := ts.ask(ctx, r.iss)
 	if !ts.settle(r, is, err) && is != nil {
 		ts.discard(is)
@@ -152,14 +159,13 @@ func (ts *tenants) ask(ctx context.Context, iss string) (is *issuer, failed *Err
 	return made, failed
 }
 
-// answer sets cfg before it looks at it.
+// answer sets cfg before it looks at it, also beside an error.
 func (ts *tenants) answer(ctx context.Context, iss string, cfg *Config) (*issuer, *Error) {
-	resolved, err := ts.resolve(ctx, iss)
-	if err != nil {
+	var err error
+	if *cfg, err = ts.resolve(ctx, iss); err != nil {
 		return nil, classifyResolve(err)
 	}
-	*cfg = resolved
-	is, err := ts.build(iss, resolved)
+	is, err := ts.build(iss, *cfg)
 	if err != nil {
 		return nil, classifyResolve(err)
 	}
@@ -171,51 +177,52 @@ func classifyResolve(err error) *Error {
 	e := classify(err, ErrKeysUnavailable)
 	switch e.Class {
 	case ErrIssuer, ErrKeysUnavailable, ErrMetadata, ErrConfig, ErrInternal:
-		return &Error{Class: e.Class, Cause: fmt.Errorf("Tenants.Resolve: %w", err), RetryAfter: e.RetryAfter}
+		return &Error{Class: e.Class, Cause: fmt.Errorf("Tenants.Resolve: %w", err), RetryAfter: min(e.RetryAfter, maxPause)}
 	}
 	return &Error{Class: ErrKeysUnavailable, Cause: fmt.Errorf("Tenants.Resolve returned an error of a class that is not about keys: %w", err)}
 }
+
+// discard closes the source of an issuer that was not taken. Nobody waits for that
+// but Close.
+func (ts *tenants) discard(is *issuer) { ts.running.Go(func() { ts.shut(is) }) }
 
 // settle gives the requests the first result that there is, and reports whether
 // this one was it and the issuer was taken.
 func (ts *tenants) settle(r *resolution, is *issuer, failed *Error) bool {
 	ts.mu.Lock()
+	defer ts.mu.Unlock()
 	if r.settled {
-		ts.mu.Unlock()
 		return false
 	}
 	r.settled = true
-	told := ts.take(r, is, failed)
-	ts.mu.Unlock()
 	defer close(r.done)
-	if told {
-		ts.tell(r.iss, failed)
+	switch {
+	case ts.closed:
+		r.err = &Error{Class: ErrKeysUnavailable, Cause: errClosed}
+	case failed != nil:
+		ts.remember(r, failed)
+		ts.running.Go(func() { ts.tell(r.iss, failed) }) // no answer waits for a hook
+	default:
+		ts.adopt(r, is)
 	}
 	return r.err == nil
 }
 
-// take reports whether r failed through no Close. It is called with the lock.
-func (ts *tenants) take(r *resolution, is *issuer, failed *Error) bool {
-	switch {
-	case ts.closed:
-		r.err = &Error{Class: ErrKeysUnavailable, Cause: errClosed}
-		return false
-	case failed != nil:
-		ts.remember(r, failed)
-		return true
-	}
-	ts.adopt(r, is)
-	return false
-}
-
-// adopt gives a reference to the memory and to each request that waits.
+// adopt gives a reference to a shelf and to each request that waits. The result is
+// newer than a tenant that was pushed out and has come back meanwhile.
 func (ts *tenants) adopt(r *resolution, is *issuer) {
-	r.tenant = &tenant{is: is}
-	r.tenant.refs.Store(1 + r.waiting)
+	t := &tenant{is: is, dropped: r.dropped}
+	t.refs.Store(1 + r.waiting)
+	r.tenant = t
 	ts.running.Add(1)
-	ts.keep(ts.unproven, r.tenant)
-	ts.failed.Remove(r.iss)
-	delete(ts.flights, r.iss)
+	ts.live[r.iss] = append(ts.live[r.iss], t)
+	if r.dropped {
+		ts.release(t)
+		return
+	}
+	delete(ts.flights, r.iss) // who comes after it was pushed out has to ask again
+	ts.unshelve(r.iss)
+	ts.shelve(t)
 }
 
 func (ts *tenants) remember(r *resolution, failed *Error) {
@@ -225,7 +232,9 @@ func (ts *tenants) remember(r *resolution, failed *Error) {
 		keep = unknownFor
 	}
 	f := failure{failed, now.Add(keep)}
-	ts.failed.Add(r.iss, f)
+	if !r.dropped {
+		ts.failed.Add(r.iss, f)
+	}
 	r.err = f.at(now)
 }
 
@@ -235,8 +244,8 @@ func (ts *tenants) tell(iss string, failed *Error) {
 	_ = emit(ts.onEvent, Event{Kind: EventFetchFailed, Issuer: iss, Class: failed.Class, Cause: failed.Cause})
 }
 
-// end makes room for another resolution of the issuer, if r was still its last.
-func (ts *tenants) end(r *resolution) {
+// leave makes room for another resolution of the issuer, if r was still its last.
+func (ts *tenants) leave(r *resolution) {
 	ts.mu.Lock()
 	defer ts.mu.Unlock()
 	if ts.flights[r.iss] == r {

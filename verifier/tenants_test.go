@@ -29,17 +29,19 @@ func TestTenants(t *testing.T) {
 		}
 	})
 	inBubble(t, "MD-15/given_up_by_the_validator", func(t *testing.T, e *estate) {
-		expect(t, e.v, tenantToken(1), nil)
-		*gone = true
-		expect(t, e.v, tenantToken(1), verifier.ErrIssuer)
-		if e.closings(1) != 1 {
-			t.Error("the configuration was kept")
+		for i, raw := range []string{tenantToken(1), garbage(1)} { // proven or not
+			_, _ = e.v.Verify(t.Context(), raw)
+			*gone = true
+			expect(t, e.v, raw, verifier.ErrIssuer)
+			if e.closings(1) != 1 {
+				t.Error("the configuration was kept")
+			}
+			*gone = false
+			if e.resolved(1) != i+1 {
+				t.Errorf("%d calls of Resolve, want %d", e.resolved(1), i+1)
+			}
 		}
-		*gone = false
 		expect(t, e.v, tenantToken(1), nil)
-		if e.resolved(1) != 2 {
-			t.Errorf("%d calls of Resolve, want 2", e.resolved(1))
-		}
 	}, acceptUnlessGone)
 	inBubble(t, "MD-15/template", func(t *testing.T, e *estate) {
 		e.resolve = func(_ context.Context, iss string) (verifier.Config, error) {
@@ -171,6 +173,25 @@ func TestManyUnaccepted(t *testing.T) {
 			t.Errorf("%d calls of Resolve", e.resolvedInAll())
 		}
 	}, func(cfg *verifier.Tenants) { cfg.OnEvent = nil })
+	var kept []string // by Accept, and by a hook
+	inBubble(t, "G11/who_keeps_an_issuer_keeps_no_token", func(t *testing.T, e *estate) {
+		pad, before := strings.Repeat("x", 11_000), heap()
+		for n := range 400 {
+			expect(t, e.v, tenantToken(n, object{"pad": pad}), verifier.ErrIssuer)
+		}
+		if after := heap(); len(kept) != 800 || after > before+400<<10 {
+			t.Errorf("%d bytes are kept of each of %d issuers", (after-before)/400, len(kept)/2)
+		}
+		runtime.KeepAlive(kept)
+	}, func(cfg *verifier.Tenants) {
+		cfg.Accept = func(iss string) bool { kept = append(kept, iss); return true }
+		cfg.Resolve = func(context.Context, string) (verifier.Config, error) { return verifier.Config{}, verifier.ErrIssuer }
+		cfg.OnEvent = func(ev verifier.Event) {
+			if ev.Kind == verifier.EventRefused {
+				kept = append(kept, ev.Issuer)
+			}
+		}
+	})
 }
 
 // heap is how much memory is in use.
@@ -198,6 +219,12 @@ func TestNoResolveWithoutNeed(t *testing.T) {
 		"none":            {token(object{"alg": "none"}, object{"iss": tenantURL(1)}), verifier.ErrAlgorithm},
 		"HS256":           {token(object{"alg": "HS256"}, object{"iss": tenantURL(1)}), verifier.ErrAlgorithm},
 		"lower_case":      {token(object{"alg": "rs256"}, object{"iss": tenantURL(1)}), verifier.ErrAlgorithm},
+		"foreign_typ":     {token(object{"typ": "dpop+jwt"}, object{"iss": tenantURL(1)}), verifier.ErrTokenType},
+		"full_typ":        {token(object{"typ": "application/Logout+JWT"}, object{"iss": tenantURL(1)}), verifier.ErrTokenType},
+		"empty_typ":       {token(object{"typ": ""}, object{"iss": tenantURL(1)}), verifier.ErrTokenType},
+		"bare_prefix":     {token(object{"typ": "application/"}, object{"iss": tenantURL(1)}), verifier.ErrTokenType},
+		"typ_parameter":   {token(object{"typ": "at+jwt; x=y"}, object{"iss": tenantURL(1)}), verifier.ErrTokenType},
+		"alg_before_typ":  {token(object{"alg": "none", "typ": ""}, object{"iss": tenantURL(1)}), verifier.ErrAlgorithm},
 		"issuer_is_first": {token(object{"alg": "none"}, object{"iss": "https://evil.example"}), verifier.ErrIssuer},
 		"long":            {tenantToken(1, object{"x": strings.Repeat("x", 16_384)}), verifier.ErrMalformedToken},
 	} {
@@ -216,6 +243,12 @@ func TestNoResolveWithoutNeed(t *testing.T) {
 			return verifier.Config{}, errors.New("database down")
 		}
 		expect(t, e.v, garbage(1), verifier.ErrKeysUnavailable)
+		for n, typ := range []any{nil, "JWT", "vendor+jwt"} { // some tenant may allow it
+			expect(t, e.v, token(object{"typ": typ}, object{"iss": tenantURL(2 + n)}), verifier.ErrKeysUnavailable)
+		}
+		if e.resolvedInAll() != 4 {
+			t.Errorf("%d calls of Resolve, want 4", e.resolvedInAll())
+		}
 	})
 }
 
@@ -295,7 +328,7 @@ func TestTenantsPublicOnly(t *testing.T) {
 			failed := func(ev verifier.Event) bool {
 				return ev.Kind == verifier.EventFetchFailed && ev.Class == verifier.ErrConfig && ev.Issuer == tenantURL(1)
 			}
-			if got := slices.ContainsFunc(e.heard.take(), failed); got != (tt.class != nil) {
+			if got := slices.ContainsFunc(e.events(), failed); got != (tt.class != nil) {
 				t.Errorf("failure reported: %v", got)
 			}
 		}, tt.edits...)
