@@ -33,7 +33,7 @@ type Cache struct {
 	running sync.WaitGroup
 
 	missing missing
-	loaded  bool // the store was asked; of the attempt under way, as is what it writes
+	loaded  bool // the store has answered; of the attempt under way, as is what it writes
 	saving  saving
 }
 
@@ -265,8 +265,8 @@ func (c *Cache) Warm(ctx context.Context) error {
 	}
 }
 
-// Close cancels the fetch under way, waits for its end, and for that of keys being
-// stored, 5 s at most, and makes every later call fail with
+// Close cancels the fetch under way, waits for its end, and until keys that were fetched
+// before are stored, 10 s at most, and makes every later call fail with
 // [verifier.ErrKeysUnavailable]. It may be called more than once.
 func (c *Cache) Close() error {
 	if c == nil || c.state.Load() == nil {
@@ -278,6 +278,7 @@ func (c *Cache) Close() error {
 	if c.timer != nil {
 		c.timer.Stop() // it holds on to the cache
 	}
+	c.saving.stopRetry()
 	c.state.Store(&snapshot{closed: true})
 	c.mu.Unlock()
 	c.running.Wait()

@@ -37,10 +37,10 @@ type Config struct {
 	URL string
 	// File is the path of a file that holds a JWK Set or one public key in PEM form,
 	// as [NewStatic] and [NewStaticPEM] take them, up to 512 KiB. While in use it is
-	// looked at every 10 s, and read when it was replaced or changed; for a token with
-	// an unknown kid at once. If it cannot be read, is not complete or holds no usable
-	// key, the last keys stay in use for MaxStale. Discovery, InsecureHosts, HTTPClient,
-	// UnknownKeyCooldown and Snapshots have no meaning for it.
+	// read every 10 s, and at once for a token with an unknown kid. If it cannot be
+	// read, is not complete or holds no usable key, the last keys stay in use for
+	// MaxStale. Discovery, InsecureHosts, HTTPClient, UnknownKeyCooldown and Snapshots
+	// have no meaning for it.
 	File string
 	// Discovery says which metadata document is asked for. The zero value,
 	// DiscoverAny, tries all locations in turn. Only with Issuer.
@@ -80,12 +80,15 @@ type Config struct {
 	MaxStale time.Duration
 	// Snapshots keeps the last good key set beyond the life of the process, so that one
 	// that starts while the issuer is down can serve: with Keys and Ready; Warm reports
-	// the failure unless the stored keys are still fresh. A set is stored after each
-	// fetch, in the background, but never with private key material. What is stored is
-	// read once, at first use, checked like a fetched set, and used for no longer than
-	// it would have been without the restart. It is ignored, with an event, if it is
-	// damaged, too old, from the future, or of another issuer or address. nil means
-	// that a restarted process depends on the issuer.
+	// the failure unless the stored keys are still fresh. After a fetch, in the background
+	// and for a set that did not change once a minute, the usable public keys are stored,
+	// and nothing else that the issuer published. If that fails, which an event says, it
+	// is tried again after a minute and after the next fetch: what is stored can be older
+	// than what was fetched last. It is read at first use, and with the next attempts if
+	// the store does not answer, checked like a fetched set, narrowed by Select, and used
+	// for no longer than it would have been without the restart. It is ignored, with an
+	// event, if it is damaged, too old, from the future, or of another issuer or address.
+	// nil means that a restarted process depends on the issuer.
 	Snapshots SnapshotStore
 	// OnEvent is called with every fetch, faulty or suspect key, use of stale keys,
 	// and warning. It is called synchronously, by requests and by background
@@ -138,8 +141,11 @@ func (cfg Config) check() (settings, error) {
 		client:   cfg.newClient(&f),
 		calls:    newLimiter(),
 	}
-	if !hook.Nil(cfg.Snapshots) {
+	switch {
+	case !hook.Nil(cfg.Snapshots):
 		s.snapshots = cfg.Snapshots
+	case cfg.Snapshots != nil:
+		f.add("Snapshots is a nil %T: handle the error of its constructor, or leave the field nil for no store", cfg.Snapshots)
 	}
 	cfg.checkSource(&f, s.insecure)
 	checkDurations(&f, &s)

@@ -20,3 +20,14 @@ func EditRecord(text []byte, edit func(*Record)) []byte {
 	}
 	return text
 }
+
+// ReadRegular reads a file as sources and stores do.
+var ReadRegular = readRegular
+
+// Occupy puts n more calls of s under way, until end is called for each.
+func Occupy(s *FileStore, n int) (end func()) {
+	for range n {
+		s.slots <- struct{}{}
+	}
+	return s.leave
+}

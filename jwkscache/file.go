@@ -9,17 +9,15 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"time"
 
 	"github.com/bearerguard/bearerguard/verifier"
 )
 
 const (
-	fileEvery    = 10 * time.Second // how often a file in use is looked at
+	fileEvery    = 10 * time.Second // how often a file in use is read
 	fileFresh    = 30 * time.Second // after a pause that is shorter, nobody waits for that
-	fileCooldown = time.Second      // a look is cheap
-	fileSettled  = 2 * time.Second  // two changes so close may bear the same time
+	fileCooldown = time.Second      // to read it is cheap
 )
 
 // checkFile refuses what is set beside File without a meaning.
@@ -45,24 +43,21 @@ func (cfg Config) checkFile(f *faults, s *settings) {
 	}
 }
 
-// refreshFile is the attempt of a source that is a file: a look at it, and a read if
-// it is another one or has changed.
+// refreshFile is the attempt of a source that is a file. It is read each time: size,
+// time and identity can be those of another text. Links are followed, by which mounted
+// volumes are swapped.
 func (a *attempt) refreshFile(ctx context.Context) error {
 	var text []byte
-	var seen fs.FileInfo
 	now := time.Now()
 	err := a.calls.call(ctx, "the file system", func(context.Context) (err error) {
-		text, seen, err = a.readFile()
+		text, err = readRegular(a.file, keySetLimit, func(fs.FileInfo) error { return nil })
 		return err
 	})
 	if err != nil {
 		return err
 	}
-	if seen != nil {
-		if err := a.acceptFile(text); err != nil {
-			return err
-		}
-		a.keys.file = settled(seen, now)
+	if err := a.acceptFile(text); err != nil {
+		return err
 	}
 	if a.keys.set != a.old.keys.set || a.old.failure != nil {
 		a.note(verifier.EventFetched, nil, nil)
@@ -71,47 +66,6 @@ func (a *attempt) refreshFile(ctx context.Context) error {
 	a.keys.freshUntil = now.Add(fileFresh)
 	a.keys.usableUntil = a.keys.freshUntil.Add(a.maxStale)
 	return nil
-}
-
-// readFile returns the text and what was seen of the file before; no file info if it
-// has not changed. It follows links, by which mounted volumes are swapped.
-func (a *attempt) readFile() ([]byte, fs.FileInfo, error) {
-	info, err := os.Stat(a.file)
-	switch {
-	case err != nil:
-		return nil, nil, err
-	case !info.Mode().IsRegular():
-		return nil, nil, fmt.Errorf("%s is not a regular file", a.file)
-	case a.keys.file != nil && same(a.keys.file, info):
-		return nil, nil, nil
-	}
-	text, err := readRegular(a.file, keySetLimit, func(fs.FileInfo) error { return nil })
-	if err != nil {
-		return nil, nil, err
-	}
-	// Of a file that changes while it is read, halves of two key sets could look like one.
-	after, err := os.Stat(a.file)
-	if err == nil && !same(info, after) {
-		err = fmt.Errorf("%s changed while it was read", a.file)
-	}
-	if err != nil {
-		return nil, nil, err
-	}
-	return text, info, nil
-}
-
-// settled returns what a later look is compared with, or nil, so that the file is read
-// again: it was read so soon after a change that another one, within the same tick of
-// the file system's clock, would not show.
-func settled(info fs.FileInfo, read time.Time) fs.FileInfo {
-	if info.ModTime().Add(fileSettled).Before(read) {
-		return info
-	}
-	return nil
-}
-
-func same(a, b fs.FileInfo) bool {
-	return os.SameFile(a, b) && a.Size() == b.Size() && a.ModTime().Equal(b.ModTime())
 }
 
 // acceptFile takes a text as the new set. The application configured it itself: there
@@ -141,13 +95,11 @@ func (a *attempt) acceptFile(text []byte) error {
 
 // localSet reads a key set, or one public key in PEM form.
 func localSet(text []byte) (*verifier.KeySet, []error, error) {
-	if bytes.HasPrefix(bytes.TrimSpace(text), []byte("-----BEGIN ")) {
-		var err error
-		if text, err = setOfPEM(text); err != nil {
-			return nil, nil, err
-		}
+	doc, err := setOfText(text)
+	if err != nil {
+		return nil, nil, err
 	}
-	set, skipped, err := verifier.ParseKeySet(text)
+	set, skipped, err := verifier.ParseKeySet(doc)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -160,4 +112,22 @@ func localSet(text []byte) (*verifier.KeySet, []error, error) {
 		return nil, nil, errors.Join(append(skipped, errors.New("no usable key: give at least one public key"))...)
 	}
 	return set.Local(), skipped, nil
+}
+
+var beginsPEM = []byte("-----BEGIN ")
+
+// setOfText tells the two forms apart by how they begin.
+func setOfText(text []byte) ([]byte, error) {
+	start := bytes.TrimSpace(text)
+	switch {
+	case bytes.HasPrefix(start, []byte("{")):
+		return text, nil
+	case bytes.HasPrefix(start, beginsPEM):
+		return setOfPEM(text)
+	case bytes.HasPrefix(start, []byte("\ufeff")):
+		return nil, errors.New("begins with a byte order mark: save it as UTF-8 without one")
+	case bytes.Contains(start, beginsPEM):
+		return nil, errors.New("something stands before the PEM block: give one PUBLIC KEY block alone, without a comment")
+	}
+	return nil, errors.New("neither a JWK Set nor PEM: give a JSON object with an array \"keys\", or one PUBLIC KEY block")
 }

@@ -24,19 +24,25 @@ const (
 	nameLength = 64
 	tempSuffix = ".tmp"
 	tempAge    = time.Minute // far beyond the limit of a Save
+	storeCalls = 16
 )
 
 // FileStore is a [SnapshotStore] of one file per name in a directory. It is safe for
 // concurrent use, also by several processes: a file is replaced as a whole, and after
-// a crash the old or the new one is there. The zero value and nil refuse with
+// a crash the old or the new one is there. 16 calls at most use the file system at a
+// time, so that one that hangs does not hold a thread for each of many caches; others
+// wait as long as their context allows. The zero value and nil refuse with
 // [verifier.ErrConfig].
 //
-// Neither the directory nor a file in it may be writable by anybody but its owner:
-// whoever can write there can forge tokens. Windows has no such permission bits; see
-// to it that the directory is as private as that.
+// The directory and the files must belong to the user of the process or to root, and
+// nobody else may be able to write to them: whoever can forges tokens. This is checked.
+// The directories above must be as private, which is not: whoever can write to one puts
+// another in the place of the last. A directory below /tmp will not do. Windows has no
+// such permission bits; see to it that the directory is as private as that.
 type FileStore struct {
 	dir   string
-	swept sync.Once // leftovers of crashed processes were removed
+	slots chan struct{} // a place for each call under way
+	swept sync.Once     // leftovers of crashed processes were removed
 }
 
 // NewFileStore returns a store in dir, which the first Save creates with permissions
@@ -45,16 +51,17 @@ func NewFileStore(dir string) (*FileStore, error) {
 	if dir == "" {
 		return nil, refuse(errors.New("dir is empty: give a directory that only this application can write to"))
 	}
-	return &FileStore{dir: dir}, nil
+	return &FileStore{dir: dir, slots: make(chan struct{}, storeCalls)}, nil
 }
 
 // Load returns the content of the file of name, or an error that [errors.Is]
 // fs.ErrNotExist. It refuses a file over 2 MiB, one that is not a regular file, and one
-// that others can write to.
+// that others own or can write to.
 func (s *FileStore) Load(ctx context.Context, name string) ([]byte, error) {
-	if err := s.check(ctx, name); err != nil {
+	if err := s.enter(ctx, name); err != nil {
 		return nil, err
 	}
+	defer s.leave()
 	if err := s.privateDir(); err != nil {
 		return nil, err
 	}
@@ -69,10 +76,10 @@ func (s *FileStore) Load(ctx context.Context, name string) ([]byte, error) {
 	return readRegular(path, recordLimit, func(open fs.FileInfo) error { return private(path, open) })
 }
 
-// readRegular reads a file of up to limit bytes that check accepts. The caller has
-// looked at path, since to open a pipe would block; here the open file counts.
+// readRegular reads a file of up to limit bytes that check accepts. What counts is the
+// open file: path may name another one by now.
 func readRegular(path string, limit int64, check func(open fs.FileInfo) error) ([]byte, error) {
-	f, err := os.Open(path)
+	f, err := os.OpenFile(path, openFlags, 0)
 	if err != nil {
 		return nil, err
 	}
@@ -91,10 +98,23 @@ func readRegular(path string, limit int64, check func(open fs.FileInfo) error) (
 	if err == nil && int64(len(text)) > limit {
 		err = fmt.Errorf("%s is larger than %d bytes", path, limit)
 	}
+	if err == nil {
+		err = unchanged(f, info)
+	}
 	if err != nil {
 		return nil, err
 	}
 	return text, nil
+}
+
+// unchanged: of a file that changes while it is read, halves of two texts could look
+// like one.
+func unchanged(f *os.File, before fs.FileInfo) error {
+	after, err := f.Stat()
+	if err == nil && (after.Size() != before.Size() || !after.ModTime().Equal(before.ModTime())) {
+		err = fmt.Errorf("%s changed while it was read", f.Name())
+	}
+	return err
 }
 
 func (s *FileStore) privateDir() error {
@@ -105,9 +125,13 @@ func (s *FileStore) privateDir() error {
 	return private(s.dir, info)
 }
 
-// private refuses what group or others can write: they could put keys there.
+// private refuses what anybody else can write, or give himself the permission to: he
+// could put keys there.
 func private(path string, info fs.FileInfo) error {
-	if runtime.GOOS != "windows" && info.Mode().Perm()&0o022 != 0 {
+	switch {
+	case foreign(info):
+		return fmt.Errorf("%s belongs to another user: run chown on it, or give a directory that is the application's own", path)
+	case runtime.GOOS != "windows" && info.Mode().Perm()&0o022 != 0:
 		return fmt.Errorf("%s can be written by group or others: run chmod go-w on it, or give a directory below that is the application's own", path)
 	}
 	return nil
@@ -115,9 +139,10 @@ func private(path string, info fs.FileInfo) error {
 
 // Save replaces the file of name.
 func (s *FileStore) Save(ctx context.Context, name string, snapshot []byte) error {
-	if err := s.check(ctx, name); err != nil {
+	if err := s.enter(ctx, name); err != nil {
 		return err
 	}
+	defer s.leave()
 	if err := os.MkdirAll(s.dir, 0o700); err != nil {
 		return err
 	}
@@ -133,6 +158,21 @@ func (s *FileStore) Save(ctx context.Context, name string, snapshot []byte) erro
 	}
 	return nil
 }
+
+// enter begins a call, which leave ends if there was no error.
+func (s *FileStore) enter(ctx context.Context, name string) error {
+	if err := s.check(ctx, name); err != nil {
+		return err
+	}
+	select {
+	case s.slots <- struct{}{}:
+		return nil
+	case <-ctx.Done():
+		return fmt.Errorf("too many calls of the FileStore are under way: %w", ctx.Err())
+	}
+}
+
+func (s *FileStore) leave() { <-s.slots }
 
 // check refuses names that could lead out of the directory.
 func (s *FileStore) check(ctx context.Context, name string) error {
@@ -176,14 +216,13 @@ func (s *FileStore) replace(ctx context.Context, temp, path string) error {
 	if err := os.Rename(temp, path); err != nil {
 		return err
 	}
-	if runtime.GOOS == "windows" {
-		return nil // a directory cannot be synced there
+	// A directory that cannot be opened or synced, as on Windows, is no failure: the file
+	// is in place, and only after a crash the old one could be there again.
+	if dir, err := os.Open(s.dir); err == nil {
+		_ = dir.Sync()
+		_ = dir.Close()
 	}
-	dir, err := os.Open(s.dir)
-	if err != nil {
-		return err
-	}
-	return errors.Join(dir.Sync(), dir.Close())
+	return nil
 }
 
 // sweep removes what processes left that ended between write and rename. Ages are

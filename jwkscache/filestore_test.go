@@ -15,6 +15,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/bearerguard/bearerguard/jwkscache"
@@ -104,6 +105,30 @@ func TestFileStore(t *testing.T) {
 			wantClass(t, store.Save(ctx, nameA, nil), verifier.ErrConfig)
 		}
 	})
+	t.Run("KS-29/caller_leaves_before_the_rename", func(t *testing.T) {
+		store, dir := fileStore(t)
+		must(t, store.Save(ctx, nameA, []byte("newer")))
+		if err := store.Save(&leaving{Context: ctx}, nameA, []byte("older")); !errors.Is(err, context.Canceled) {
+			t.Error(err)
+		}
+		if got, err := store.Load(ctx, nameA); string(got) != "newer" || err != nil || len(listing(t, dir)) != 1 {
+			t.Errorf("%q, %v, %q", got, err, listing(t, dir))
+		}
+	})
+	t.Run("KS-29/directory_that_cannot_be_opened", func(t *testing.T) {
+		store, dir := fileStore(t)
+		must(t, os.MkdirAll(filepath.Dir(dir), 0o700))
+		must(t, os.Mkdir(dir, 0o300))
+		if f, err := os.Open(dir); err == nil {
+			f.Close()
+			t.Skip("this user reads directories without permission")
+		}
+		must(t, store.Save(ctx, nameA, []byte("x")))
+		if got, err := store.Load(ctx, nameA); string(got) != "x" {
+			t.Errorf("%q, %v", got, err)
+		}
+		must(t, os.Chmod(dir, 0o700)) // so that it can be removed
+	})
 	t.Run("KS-29/caller_has_left", func(t *testing.T) {
 		store, dir := fileStore(t)
 		left, leave := context.WithCancel(ctx)
@@ -115,6 +140,81 @@ func TestFileStore(t *testing.T) {
 			t.Error("written all the same")
 		}
 	})
+}
+
+// leaving is the context of a caller who leaves after its first look at it.
+type leaving struct {
+	context.Context
+	looks int
+}
+
+func (l *leaving) Err() error {
+	if l.looks++; l.looks > 1 {
+		return context.Canceled
+	}
+	return nil
+}
+
+// TestFileStoreCrowd: a file system that hangs holds no more than 16 calls.
+func TestFileStoreCrowd(t *testing.T) {
+	inTime := func(t *testing.T, store *jwkscache.FileStore) (save, load error) {
+		t.Helper()
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		save = store.Save(ctx, nameA, []byte("x"))
+		_, load = store.Load(ctx, nameA)
+		return save, load
+	}
+	for name, test := range map[string]func(t *testing.T, store *jwkscache.FileStore){
+		"15_and_one_more": func(t *testing.T, store *jwkscache.FileStore) {
+			jwkscache.Occupy(store, 15)
+			for range 100 { // calls that end make room
+				if save, load := inTime(t, store); save != nil || load != nil {
+					t.Fatal(save, load)
+				}
+			}
+		},
+		"16_are_enough": func(t *testing.T, store *jwkscache.FileStore) {
+			jwkscache.Occupy(store, 16)
+			start := time.Now()
+			save, load := inTime(t, store)
+			if !errors.Is(save, context.DeadlineExceeded) || !errors.Is(load, context.DeadlineExceeded) || !strings.Contains(save.Error(), "too many calls") {
+				t.Error(save, load)
+			}
+			if waited := time.Since(start); waited != time.Second {
+				t.Errorf("waited %v", waited)
+			}
+		},
+		"one_ends_in_time": func(t *testing.T, store *jwkscache.FileStore) {
+			end := jwkscache.Occupy(store, 16)
+			time.AfterFunc(time.Second-time.Nanosecond, end)
+			if save, load := inTime(t, store); save != nil || load != nil {
+				t.Error(save, load)
+			}
+		},
+		"refused_calls_take_no_room": func(t *testing.T, store *jwkscache.FileStore) {
+			end := jwkscache.Occupy(store, 16)
+			for range 20 {
+				if save, load := inTime(t, store); save == nil || load == nil {
+					t.Fatal("room for more than 16")
+				}
+				if err := store.Save(t.Context(), "no name", nil); err == nil {
+					t.Fatal("saved")
+				}
+			}
+			end()
+			if save, load := inTime(t, store); save != nil || load != nil {
+				t.Error(save, load)
+			}
+		},
+	} {
+		t.Run("KS-29/"+name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				store, _ := fileStore(t)
+				test(t, store)
+			})
+		})
+	}
 }
 
 func TestFileStoreNames(t *testing.T) {
@@ -201,6 +301,9 @@ func TestFileStoreCrash(t *testing.T) {
 			must(t, os.WriteFile(path, []byte("half of a n"), 0o600))
 		}
 		long := time.Now().Add(-2 * time.Minute)
+		strange := filepath.Join(dir, nameB+".dir.tmp") // not made by a Save
+		must(t, os.Mkdir(strange, 0o700))
+		must(t, os.Chtimes(strange, long, long))
 		must(t, os.Chtimes(old, long, long))
 		must(t, os.Chtimes(foreign, long, long))
 		another, err := jwkscache.NewFileStore(dir) // of the next process
@@ -212,7 +315,7 @@ func TestFileStoreCrash(t *testing.T) {
 		if got, err := another.Load(t.Context(), nameA); err != nil || string(got) != "new" {
 			t.Fatalf("%q, %v", got, err)
 		}
-		want := fmt.Sprint([]string{filepath.Base(young), nameA + ".json", "notes.tmp"})
+		want := fmt.Sprint([]string{filepath.Base(young), filepath.Base(strange), nameA + ".json", "notes.tmp"})
 		if got := fmt.Sprint(listing(t, dir)); got != want {
 			t.Errorf("the directory holds %s, want %s", got, want)
 		}

@@ -7,7 +7,6 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
-	"io/fs"
 	"sync/atomic"
 	"time"
 
@@ -27,8 +26,6 @@ type document struct {
 	set         *verifier.KeySet
 	url         string
 	digest      [sha256.Size]byte
-	file        fs.FileInfo // of a source that is a file, when it was read
-	body        []byte      // to be stored; nil without a store, or if it holds a secret
 	etag        string
 	modified    string
 	fetched     time.Time
@@ -317,10 +314,7 @@ func (a *attempt) accept(body []byte) error {
 			return err
 		}
 	}
-	a.keys.set, a.keys.digest, a.keys.body = set, digest, nil
-	if a.snapshots != nil && !carriesSecret(body) {
-		a.keys.body = body
-	}
+	a.keys.set, a.keys.digest = set, digest
 	return nil
 }
 
@@ -359,8 +353,11 @@ func (a *attempt) refuseEmpty(body []byte) error {
 
 func (s *snapshot) staleEvent() verifier.Event {
 	e := verifier.Event{Kind: verifier.EventStaleKeys, Class: verifier.ErrKeysUnavailable}
-	if s.failure != nil {
+	switch {
+	case s.failure != nil:
 		e.Class, e.Cause = s.failure.Class, s.failure.Cause
+	case s.restored:
+		e.Cause = usedEvent(s).Cause
 	}
 	return e
 }

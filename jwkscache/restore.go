@@ -17,17 +17,23 @@ import (
 // maxAhead is how far the clock of whoever stored a snapshot may have been ahead.
 const maxAhead = time.Minute
 
-// restore looks for stored keys, once. It returns the state that serves them if they
-// are still fresh; older ones become what the attempt falls back on.
+// restore looks for stored keys until the store has said what it has, or there is a set
+// without it. It returns the state that serves them if they are still fresh; older ones
+// become what the attempt falls back on.
 func (c *Cache) restore(a *attempt) *snapshot {
-	if c.snapshots == nil || c.loaded {
+	if c.snapshots == nil || c.loaded || a.old.keys.set != nil {
 		return nil
 	}
-	c.loaded = true
 	var stored *snapshot
 	var events []verifier.Event
 	var err error
-	if p := hook.Call("the stored keys", func() { stored, events, err = a.load(c.life) }); p != nil {
+	if p := hook.Call("the stored keys", func() {
+		var text []byte
+		if text, err = a.loadText(c.life); err == nil {
+			c.loaded = true // the same would come again
+			stored, events, err = a.read(text)
+		}
+	}); p != nil {
 		stored, err = nil, p
 	}
 	switch {
@@ -38,8 +44,19 @@ func (c *Cache) restore(a *attempt) *snapshot {
 		return stored
 	case stored != nil:
 		a.fallBackOn(stored, events)
+		c.offer(stored)
 	}
 	return nil
+}
+
+// offer makes stored the state while the attempt to renew it goes on, for callers who
+// cannot wait for its end.
+func (c *Cache) offer(stored *snapshot) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !c.closed {
+		c.state.Store(stored)
+	}
 }
 
 func usedEvent(stored *snapshot) verifier.Event {
@@ -55,12 +72,11 @@ func (a *attempt) fallBackOn(stored *snapshot, events []verifier.Event) {
 	a.fallback = []verifier.Event{usedEvent(stored)}
 }
 
-// load returns the state that the stored keys make, with what is to be reported if it
+// read returns the state that the stored keys make, with what is to be reported if it
 // is used; nil if nothing is stored.
-func (a *attempt) load(ctx context.Context) (*snapshot, []verifier.Event, error) {
-	text, err := a.loadText(ctx)
-	if text == nil || err != nil {
-		return nil, nil, err
+func (a *attempt) read(text []byte) (*snapshot, []verifier.Event, error) {
+	if text == nil {
+		return nil, nil, nil
 	}
 	rec, err := decodeRecord(text)
 	if err != nil {
@@ -77,15 +93,26 @@ func (a *attempt) load(ctx context.Context) (*snapshot, []verifier.Event, error)
 	if r.keys.set.Len() == 0 {
 		return nil, nil, errors.New("the snapshot holds no usable key")
 	}
-	s := &snapshot{keys: r.keys, next: time.Now(), stale: new(atomic.Bool), restored: true}
-	if a.issuer != "" { // due at once, but kept while it cannot be renewed (MD-11)
-		s.meta = &metadata{jwksURI: rec.JWKSURI, fetched: rec.Discovered}
-		if !rec.Discovered.After(time.Now().Add(maxAhead)) {
-			s.meta.usableUntil = rec.Discovered.Add(metadataMaxAge + a.maxStale) // restarts do not prolong it
-		}
+	s := &snapshot{
+		keys: r.keys, meta: a.knownMetadata(rec), next: time.Now(),
+		failures: a.old.failures, stale: new(atomic.Bool), clock: a.old.clock, restored: true,
 	}
 	s.used.Store(true) // the refresh must not wait for the next request
 	return s, r.events, nil
+}
+
+// knownMetadata is what this process fetched itself, or else what the record says: due
+// at once, but kept while it cannot be renewed (MD-11), for as long as it would have
+// been without the restart.
+func (a *attempt) knownMetadata(rec record) *metadata {
+	if a.issuer == "" || a.meta != nil {
+		return a.meta
+	}
+	m := &metadata{jwksURI: rec.JWKSURI, fetched: rec.Discovered}
+	if !rec.Discovered.After(time.Now().Add(maxAhead)) {
+		m.usableUntil = rec.Discovered.Add(metadataMaxAge + a.maxStale)
+	}
+	return m
 }
 
 func (a *attempt) loadText(ctx context.Context) ([]byte, error) {

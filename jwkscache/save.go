@@ -4,22 +4,26 @@ package jwkscache
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/json"
-	"errors"
 	"fmt"
+	"time"
 
 	"github.com/bearerguard/bearerguard/internal/hook"
-	"github.com/bearerguard/bearerguard/internal/strictjson"
 	"github.com/bearerguard/bearerguard/verifier"
 )
 
+// saveEvery is the least time from one save of a set to the next of the same, and how
+// long after a failure it is tried once more.
+const saveEvery = time.Minute
+
 // saving is the state of the one goroutine that stores key sets, there only while it
-// has something to do.
+// has something to do. Cache.mu guards it.
 type saving struct {
-	busy    bool              // guarded by Cache.mu, as is latest
-	latest  *snapshot         // to be stored next: a newer one takes its place
-	refused [sha256.Size]byte // of the last set that was not to be stored, and reported
+	busy   bool
+	latest *snapshot   // to be stored next: a newer one takes its place
+	tried  *snapshot   // the last one that was stored, or could not be
+	at     time.Time   // when that began
+	failed *snapshot   // the last one that could not be
+	retry  *time.Timer // tries that one once more
 }
 
 // save stores the keys of s in the background, if a fetch brought or confirmed them.
@@ -29,35 +33,37 @@ func (c *Cache) save(s *snapshot) {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.closed {
-		return
-	}
+	c.startSaving(s)
+}
+
+// startSaving needs c.mu, and either an open cache or a part of c.running: Close waits
+// for what was fetched before it.
+func (c *Cache) startSaving(s *snapshot) {
+	c.saving.latest = s
 	if c.saving.busy {
-		c.saving.latest = s
 		return
 	}
 	c.saving.busy = true
 	c.running.Add(1)
-	go c.saveAll(s)
+	go c.saveAll()
 }
 
-// saveAll stores s, and then what has come in the meantime.
-func (c *Cache) saveAll(s *snapshot) {
+// saveAll stores the latest keys, and then what has come in the meantime.
+func (c *Cache) saveAll() {
 	defer c.running.Done()
 	ended := false
 	defer func() {
-		if !ended { // by a hook, as t.FailNow does: the next fetch starts anew
-			c.mu.Lock()
-			c.saving.busy = false
-			c.mu.Unlock()
+		if !ended { // by a hook, as t.FailNow does
+			c.saveOn()
 		}
 	}()
-	for ; s != nil; s = c.nextToSave() {
+	for s := c.nextToSave(); s != nil; s = c.nextToSave() {
 		var err error
 		if p := hook.Call("the snapshot", func() { err = c.saveOne(s) }); p != nil {
 			err = p
 		}
 		if err != nil {
+			c.saveLater(s)
 			err = fmt.Errorf("keys are not stored: %w", err)
 			_ = c.emit(verifier.Event{Kind: verifier.EventSnapshot, Cause: err})
 		}
@@ -65,35 +71,66 @@ func (c *Cache) saveAll(s *snapshot) {
 	ended = true
 }
 
-// nextToSave ends the saving with nil. A closed cache starts no other call, so that
-// Close waits for one limit at most.
+// nextToSave ends the saving with nil. It leaves out what was stored, or tried, just
+// now, so that a flood of unknown kids does not become one of saves.
 func (c *Cache) nextToSave() *snapshot {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	s := c.saving.latest
 	c.saving.latest = nil
-	if c.closed {
+	if s != nil && s.keys.unchanged(c.saving.tried) && time.Since(c.saving.at) < saveEvery {
 		s = nil
 	}
 	c.saving.busy = s != nil
+	if s != nil {
+		c.saving.tried, c.saving.at = s, time.Now()
+	}
 	return s
 }
 
+func (d *document) unchanged(since *snapshot) bool {
+	return since != nil && d.set == since.keys.set && d.url == since.keys.url
+}
+
+// saveOn leaves the work of a goroutine that was ended to another.
+func (c *Cache) saveOn() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.saving.busy = false
+	if s := c.saving.latest; s != nil {
+		c.startSaving(s)
+	}
+}
+
+// saveLater tries to store s once more: a source that is not in use brings nothing
+// newer that would be stored instead.
+func (c *Cache) saveLater(s *snapshot) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.closed || c.saving.failed == s {
+		return
+	}
+	c.saving.failed = s
+	c.saving.stopRetry()
+	c.saving.retry = time.AfterFunc(saveEvery, func() {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		if !c.closed && c.saving.tried == s && c.saving.latest == nil {
+			c.startSaving(s)
+		}
+	})
+}
+
+func (g *saving) stopRetry() {
+	if g.retry != nil {
+		g.retry.Stop()
+	}
+}
+
 func (c *Cache) saveOne(s *snapshot) error {
-	d := &s.keys
-	if c.saving.refused == d.digest {
-		return nil // said once
-	}
-	if d.body == nil {
-		c.saving.refused = d.digest
-		return errors.New("the key set carries private key material (RFC 7517 §9.2): tell the issuer")
-	}
-	rec := record{
-		Version: recordVersion, Source: c.sourceName(), Issuer: c.issuer,
-		Fetched: d.fetched.UTC(), FreshUntil: d.freshUntil.UTC(), KeySet: string(d.body),
-	}
-	if s.meta != nil {
-		rec.JWKSURI, rec.Discovered = d.url, s.meta.fetched.UTC()
+	rec, err := c.recordOf(s)
+	if err != nil {
+		return err
 	}
 	text, err := rec.encode()
 	if err != nil {
@@ -108,26 +145,19 @@ func (c *Cache) saveOne(s *snapshot) error {
 	})
 }
 
-// secretMembers are those of private and symmetric keys (RFC 7518 §6, RFC 8037 §2).
-var secretMembers = [...]string{"d", "p", "q", "dp", "dq", "qi", "oth", "k", "priv"}
-
-// carriesSecret looks at every key, also at those that cannot be used: what an issuer
+// recordOf writes the key set anew instead of keeping what was fetched: what an issuer
 // published by mistake is not to stay in our memory, nor to lie on our disk (KS-19).
-func carriesSecret(jwks []byte) bool {
-	doc, err := strictjson.ParseObjectOuter(jwks, "keys")
+func (c *Cache) recordOf(s *snapshot) (record, error) {
+	keys, err := s.keys.set.PublicJWKS()
 	if err != nil {
-		return true
+		return record{}, err
 	}
-	keys, _ := doc.Get("keys")
-	elements, _ := keys.Elements()
-	for _, el := range elements {
-		var members map[string]json.RawMessage // all names, repeated ones as well
-		_ = json.Unmarshal(el.Raw(), &members)
-		for _, name := range secretMembers {
-			if _, ok := members[name]; ok {
-				return true
-			}
-		}
+	rec := record{
+		Version: recordVersion, Source: c.sourceName(), Issuer: c.issuer,
+		Fetched: s.keys.fetched.UTC(), FreshUntil: s.keys.freshUntil.UTC(), KeySet: string(keys),
 	}
-	return false
+	if s.meta != nil {
+		rec.JWKSURI, rec.Discovered = s.keys.url, s.meta.fetched.UTC()
+	}
+	return rec, nil
 }

@@ -41,11 +41,11 @@ func TestSave(t *testing.T) {
 		w.pass(0)
 		name, text := store.only(w)
 		r := store.record(w)
-		if r.Version != 1 || r.Source != name || r.Issuer != issuer || r.JWKSURI != jwksURL || r.KeySet != " "+kids("one")+"\n" {
+		if r.Version != 1 || r.Source != name || r.Issuer != issuer || r.JWKSURI != jwksURL || r.KeySet != kids("one") {
 			w.Errorf("%s", text)
 		}
-		if want := midnight.Add(90 * time.Minute); !r.Fetched.Equal(want) || !r.FreshUntil.Equal(want.Add(time.Hour)) {
-			w.Errorf("%v, %v", r.Fetched, r.FreshUntil)
+		if want := midnight.Add(90 * time.Minute); !r.Fetched.Equal(want) || !r.FreshUntil.Equal(want.Add(time.Hour)) || !r.Discovered.Equal(want) {
+			w.Errorf("%v, %v, %v", r.Fetched, r.FreshUntil, r.Discovered)
 		}
 		if len(name) != 64 || strings.Trim(name, "0123456789abcdef") != "" {
 			w.Errorf("name %q", name)
@@ -92,7 +92,7 @@ func TestSave(t *testing.T) {
 				w := newWorld(t, byURL)
 				store := &memory{}
 				cache := w.another(func(c *jwkscache.Config) { c.Issuer, c.URL, c.Snapshots = cfg.Issuer, cfg.URL, store }) // asks on first use
-				store.onLoad = func(context.Context) error { return nil }
+				store.loading(func(context.Context) error { return nil })
 				w.on(issuer, answer(200, kids("one")))
 				w.on(issuer+"/", answer(200, kids("one")))
 				w.body(metaURL, document(cfg.Issuer, jwksURL))
@@ -111,44 +111,48 @@ func TestSave(t *testing.T) {
 	})
 }
 
-// TestSaveSecret: what an issuer published by mistake stays out of the store.
+// TestSaveSecret: what an issuer published by mistake stays out of the store, whatever
+// its place, and keeps no set out of it.
 func TestSaveSecret(t *testing.T) {
-	for name, c := range map[string]struct {
-		keys  string
-		saved bool
-	}{
-		"public_keys":         {kids("one", "two"), true},
-		"unusable_key":        {set(jwk("one", nil), json.RawMessage(`{"kty":"XX"}`)), true},
-		"not_a_key":           {set(jwk("one", nil), json.RawMessage(`"d"`)), true},
-		"private_key":         {set(jwk("one", nil), privateJWK("two")), false},
-		"symmetric_key":       {set(jwk("one", nil), json.RawMessage(`{"kty":"oct","k":"AAAA"}`)), false},
-		"private_unusable":    {set(jwk("one", nil), json.RawMessage(`{"kty":"RSA","qi":"AAAA"}`)), false},
-		"private_other_type":  {set(jwk("one", nil), json.RawMessage(`{"kty":"AKP","priv":"AAAA"}`)), false},
-		"private_escaped":     {set(jwk("one", nil), json.RawMessage(`{"kty":"RSA","\u0064":"AAAA"}`)), false},
-		"private_and_doubled": {set(jwk("one", nil), json.RawMessage(`{"d":"AAAA","kty":"RSA","kty":"RSA"}`)), false},
+	private := func(kid, more string) json.RawMessage {
+		return json.RawMessage(string(privateJWK(kid)[:len(privateJWK(kid))-1]) + more + "}")
+	}
+	odd := func(text string) string { return set(jwk("two", nil), json.RawMessage(text)) }
+	for name, keys := range map[string]string{
+		"private_key":         set(private("two", `,"k":"CANARY"`)),
+		"symmetric_key":       odd(`{"kty":"oct","k":"CANARY"}`),
+		"private_unusable":    odd(`{"kty":"RSA","qi":"CANARY"}`),
+		"private_other_type":  odd(`{"kty":"AKP","priv":"CANARY"}`),
+		"private_escaped":     odd(`{"kty":"RSA","\u0064":"CANARY"}`),
+		"private_and_doubled": odd(`{"d":"CANARY","kty":"RSA","kty":"RSA"}`),
+		"bad_number_before":   odd(`{"kty":"EC","x":1e999999,"d":"CANARY"}`),
+		"in_a_list":           odd(`[{"kty":"EC","d":"CANARY"}]`),
+		"in_another_member":   set(jwk("two", map[string]any{"private_key": map[string]string{"d": "CANARY"}})),
+		"in_a_certificate":    set(jwk("two", map[string]any{"x5c": []string{"CANARY"}})),
+		"beside_the_keys":     `{"kty":"EC","d":"CANARY",` + kids("two")[1:],
+		"in_another_list":     `{"old_keys":[{"kty":"EC","d":"CANARY"}],` + kids("two")[1:],
 	} {
-		inStore(t, "KS-19/stored_"+name, byURL, func(w *world, store *memory) {
-			w.body(jwksURL, c.keys)
+		store := &memory{}
+		edit := storing(store, byURL)
+		inWorld(t, "KS-19/stored_"+name, edit, func(w *world) {
 			w.keys()
-			w.busy(2*time.Hour, time.Minute)
-			_, saves := store.count()
-			if c.saved {
-				if saves < 5 {
-					w.Errorf("%d saves", saves)
-				}
-				w.wantEvents(verifier.EventSnapshot, 0)
-				return
+			w.pass(time.Hour)
+			w.body(jwksURL, keys)
+			w.keys()
+			w.down.Store(true)
+			w.restart(edit)
+			if _, text := store.only(w); strings.Contains(text, "CANARY") || strings.Contains(text, `\"d\"`) {
+				w.Errorf("stored: %s", text)
 			}
-			if saves != 0 {
-				w.Error("a secret was stored")
+			if _, err := w.verifier().Verify(w.Context(), token("two")); err != nil {
+				w.Error(err)
 			}
-			w.wantEvents(verifier.EventSnapshot, 1) // said once
-			w.wantCause("private key material")
-			w.body(jwksURL, kids("three"))
-			w.busy(time.Hour, time.Minute)
-			if r := store.record(w); r.KeySet != kids("three") {
-				w.Errorf("%+v", r)
+			_, err := w.verifier().Verify(w.Context(), token("one"))
+			if class := verifier.ClassOf(err); class != verifier.ErrUnknownKey && class != verifier.ErrKeysUnavailable {
+				w.Errorf("the withdrawn key: %v", err)
 			}
+			w.wantEvents(verifier.EventSnapshot, 1)
+			w.wantCause("are used")
 		})
 	}
 }
@@ -157,13 +161,13 @@ func TestSaveSecret(t *testing.T) {
 func TestSaveOrder(t *testing.T) {
 	inStore(t, "KS-29/latest_wins", func(cfg *jwkscache.Config) { cfg.UnknownKeyCooldown = time.Second }, func(w *world, store *memory) {
 		var under, most int
-		store.onSave = func(context.Context) error {
+		store.saving(func(context.Context) error {
 			under++
 			most = max(most, under)
 			time.Sleep(4 * time.Second)
 			under--
 			return nil
-		}
+		})
 		names := []string{"one", "two", "three"}
 		for i := range 3 {
 			w.body(jwksURL, kids(names[:i+1]...))
@@ -185,7 +189,7 @@ func TestSaveOrder(t *testing.T) {
 		}
 	})
 	inStore(t, "KS-26/close_waits_for_a_save", byURL, func(w *world, store *memory) {
-		store.onSave = func(ctx context.Context) error { time.Sleep(3 * time.Second); return ctx.Err() }
+		store.saving(func(ctx context.Context) error { time.Sleep(3 * time.Second); return ctx.Err() })
 		w.keys()
 		start := time.Now()
 		w.cache.Close()
@@ -196,7 +200,7 @@ func TestSaveOrder(t *testing.T) {
 		w.wantEvents(verifier.EventSnapshot, 0)
 	})
 	inStore(t, "KS-26/close_waits_no_longer_than_the_limit", byURL, func(w *world, store *memory) {
-		store.onSave = hang
+		store.saving(hang)
 		w.keys()
 		w.pass(time.Second)
 		start := time.Now()
@@ -205,25 +209,36 @@ func TestSaveOrder(t *testing.T) {
 			w.Errorf("waited %v", waited)
 		}
 	})
-	inStore(t, "KS-26/close_starts_no_other_save", func(cfg *jwkscache.Config) { cfg.UnknownKeyCooldown = time.Second }, func(w *world, store *memory) {
-		store.onSave = func(context.Context) error { time.Sleep(4 * time.Second); return nil }
-		before := w.keys()
-		w.pass(time.Second)
-		w.body(jwksURL, kids("two"))
-		if _, err := w.miss(before); err != nil {
-			w.Fatal(err)
-		}
-		start := time.Now()
-		w.cache.Close()
-		if waited := time.Since(start); waited != 3*time.Second {
-			w.Errorf("waited %v", waited)
-		}
-		if _, saves := store.count(); saves != 1 {
-			w.Errorf("%d saves", saves)
-		}
-	})
+	for name, c := range map[string]struct{ each, close time.Duration }{
+		"after_4_s":       {4 * time.Second, 7 * time.Second},
+		"just_in_time":    {5*time.Second - time.Nanosecond, 9*time.Second - 2*time.Nanosecond},
+		"never_returning": {time.Hour, 4 * time.Second},
+	} {
+		inStore(t, "KS-26/close_saves_what_waits_"+name, func(cfg *jwkscache.Config) { cfg.UnknownKeyCooldown = time.Second }, func(w *world, store *memory) {
+			store.saving(func(context.Context) error { time.Sleep(c.each); return nil })
+			before := w.keys()
+			w.pass(time.Second)
+			w.body(jwksURL, kids("two"))
+			if _, err := w.miss(before); err != nil {
+				w.Fatal(err)
+			}
+			start := time.Now()
+			w.cache.Close()
+			if waited := time.Since(start); waited != c.close {
+				w.Errorf("waited %v, want %v", waited, c.close)
+			}
+			_, saves := store.count()
+			if c.each < 5*time.Second && store.record(w).KeySet != kids("two") {
+				w.Error("the older set is stored")
+			}
+			w.pass(2 * time.Hour)
+			if _, later := store.count(); later != saves {
+				w.Errorf("%d saves after Close", later-saves)
+			}
+		})
+	}
 	inStore(t, "KS-26/close_during_a_load", byURL, func(w *world, store *memory) {
-		store.onLoad = hang
+		store.loading(hang)
 		var err error
 		go func() { _, err = w.cache.Keys(w.Context(), nil) }()
 		w.pass(time.Second)
@@ -237,13 +252,12 @@ func TestSaveOrder(t *testing.T) {
 		w.wantHits("", 0)
 	})
 	inStore(t, "KS-29/limit_of_a_save", byURL, func(w *world, store *memory) {
-		for _, d := range []time.Duration{5*time.Second - time.Nanosecond, 5*time.Second + time.Nanosecond} {
-			store.onSave = func(context.Context) error { time.Sleep(d); return nil }
+		for i, d := range []time.Duration{5*time.Second - time.Nanosecond, 5*time.Second + time.Nanosecond} {
+			store.saving(func(context.Context) error { time.Sleep(d); return nil })
 			w.keys()
-			w.pass(6 * time.Second)
-			w.pass(20 * time.Minute) // the refresh, and its save
+			w.pass(20 * time.Minute) // the refresh, its save, and that again
+			w.wantEvents(verifier.EventSnapshot, 2*i)
 		}
-		w.wantEvents(verifier.EventSnapshot, 1)
 		w.wantCause("within 5s")
 	})
 }
@@ -253,7 +267,7 @@ func TestSaveOrder(t *testing.T) {
 func TestStoreNeverReturns(t *testing.T) {
 	inStore(t, "KS-29/save_never_returns", byURL, func(w *world, store *memory) {
 		release := make(chan struct{})
-		store.onSave = func(context.Context) error { <-release; return nil }
+		store.saving(func(context.Context) error { <-release; return nil })
 		w.keys()
 		w.pass(6 * time.Second)
 		w.wantCause("within 5s")
@@ -277,7 +291,7 @@ func TestStoreNeverReturns(t *testing.T) {
 	})
 	inStore(t, "KS-29/load_never_returns", byURL, func(w *world, store *memory) {
 		release := make(chan struct{})
-		store.onLoad = func(context.Context) error { <-release; return nil }
+		store.loading(func(context.Context) error { <-release; return nil })
 		start := time.Now()
 		w.together(100, func() { w.keys() })
 		if waited := time.Since(start); waited != 5*time.Second {
@@ -316,14 +330,8 @@ func TestStoreNeverReturns(t *testing.T) {
 			}
 		})
 	})
-	t.Run("KS-29/store_is_a_typed_nil", func(t *testing.T) {
-		var none *memory
-		synctest.Test(t, func(t *testing.T) {
-			w := newWorld(t, storing(none, byURL))
-			w.keys()
-			w.pass(0)
-			w.wantEvents(verifier.EventSnapshot, 0)
-		})
+	t.Run("GO-02/store_is_a_typed_nil", func(t *testing.T) {
+		refused(t, jwkscache.Config{URL: jwksURL, Snapshots: (*memory)(nil)}, "Snapshots is a nil *jwkscache_test.memory", "handle the error")
 	})
 }
 

@@ -26,13 +26,27 @@ type memory struct {
 	onSave func(context.Context) error
 }
 
+// loading and saving change what happens from now on.
+func (m *memory) loading(f func(context.Context) error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.onLoad = f
+}
+
+func (m *memory) saving(f func(context.Context) error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.onSave = f
+}
+
 func (m *memory) Load(ctx context.Context, name string) ([]byte, error) {
 	m.mu.Lock()
 	m.loads++
 	held, ok := m.held[name]
+	first := m.onLoad
 	m.mu.Unlock()
-	if m.onLoad != nil {
-		if err := m.onLoad(ctx); err != nil {
+	if first != nil {
+		if err := first(ctx); err != nil {
 			return nil, err
 		}
 	}
@@ -45,9 +59,10 @@ func (m *memory) Load(ctx context.Context, name string) ([]byte, error) {
 func (m *memory) Save(ctx context.Context, name string, snapshot []byte) error {
 	m.mu.Lock()
 	m.saves++
+	first := m.onSave
 	m.mu.Unlock()
-	if m.onSave != nil {
-		if err := m.onSave(ctx); err != nil {
+	if first != nil {
+		if err := first(ctx); err != nil {
 			return err
 		}
 	}
@@ -152,19 +167,25 @@ func stored(t *testing.T, name string, base func(*jwkscache.Config), test func(w
 
 // TestRestartLargest: what may be fetched may be stored, whatever it is made of.
 func TestRestartLargest(t *testing.T) {
-	for name, unit := range map[string]string{"quotes": `\"`, "markup": "<&", "controls": `\u0001`, "letters": "é"} {
+	for name, unit := range map[string]string{
+		"quotes": `\"`, "markup": "<&", "controls": `\u0001`, "letters": "é", "line_separators": "\u2028", "backslashes": `\\`,
+	} {
 		store := &memory{}
 		edit := storing(store, byURL)
 		inWorld(t, "KS-29/restart_with_512_KiB_of_"+name, edit, func(w *world) {
-			head, tail := `{"x":"`, `",`+kids("one")[1:]
+			head, tail, _ := strings.Cut(kids("one"), "one")
 			room := 512<<10 - len(head) - len(tail)
 			body := head + strings.Repeat(unit, room/len(unit)) + tail
 			w.body(jwksURL, body+strings.Repeat(" ", 512<<10-len(body)))
 			w.keys()
+			id := w.cache.Status().Keys[0].ID
 			w.down.Store(true)
 			w.restart(edit)
 			w.keys()
 			w.wantCause("are used")
+			if got := w.cache.Status().Keys[0].ID; got != id || len(id) < 80<<10 {
+				w.Errorf("a kid of %d bytes became one of %d", len(id), len(got))
+			}
 		})
 	}
 }
@@ -223,7 +244,7 @@ func TestRestored(t *testing.T) {
 	left := storing(store, byURL)
 	inWorld(t, "KS-29/refreshed_also_if_the_caller_has_left", left, func(w *world) {
 		long(w)
-		store.onLoad = func(context.Context) error { time.Sleep(time.Second); return nil }
+		store.loading(func(context.Context) error { time.Sleep(time.Second); return nil })
 		w.restart(left)
 		ctx, cancel := context.WithTimeout(w.Context(), time.Millisecond)
 		defer cancel()
@@ -291,7 +312,7 @@ func TestRestored(t *testing.T) {
 		w.wantHits(jwksURL, 3)
 	})
 	stored(t, "KS-10/100_parallel_on_a_cold_cache_with_a_store", byIssuer, func(w *world, store *memory, edit func(*jwkscache.Config)) {
-		store.onLoad = func(context.Context) error { time.Sleep(time.Second); return nil }
+		store.loading(func(context.Context) error { time.Sleep(time.Second); return nil })
 		w.cache = w.another(edit)
 		_, before := store.count()
 		w.together(100, func() { w.keys() })

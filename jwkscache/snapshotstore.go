@@ -14,17 +14,24 @@ import (
 
 const (
 	recordVersion = 1
-	recordLimit   = 2 << 20 // twice a key set of the largest size, whose quotes are escaped
+	recordLimit   = 2 << 20 // more than the keys of any set, however many of its signs are escaped
 )
 
 // SnapshotStore keeps the last good key set of a [Cache] beyond the life of the
 // process, so that one that starts while the issuer is down can serve. One store can
-// serve many caches, also of other processes: it must be safe for concurrent use.
-// Each cache has one call under way at most, which it stops waiting for after 5 s.
+// serve many caches, also of other processes: it must be safe for concurrent use. Share
+// it only among processes for which addresses mean the same hosts: in another network
+// the same URL can be another issuer's. Each cache has one call under way at most,
+// which it stops waiting for after 5 s.
 //
 // A snapshot holds public keys and their times. It carries a digest that finds damage,
 // but no proof of who wrote it: whoever can write to the store can forge tokens until
 // the issuer answers.
+//
+// Snapshots are never deleted: one stays for each source that there ever was. An issuer
+// that withdraws its last key cannot be told from one that is broken, so that also a
+// process that starts anew uses the stored keys for Config.MaxStale: remove the
+// snapshot, too, if they are to end at once.
 type SnapshotStore interface {
 	// Load returns what Save was last given for name. If there is none it returns nil
 	// and nil, or an error that [errors.Is] fs.ErrNotExist.
@@ -34,8 +41,8 @@ type SnapshotStore interface {
 	Save(ctx context.Context, name string, snapshot []byte) error
 }
 
-// record is the stored form of a key set. The set is kept as text: embedded it would
-// lose its exact bytes, and with them the digest by which a refresh knows it again.
+// record is the stored form of a key set. The set is a text in a text, so that it is
+// read by the same strict reader as a fetched one.
 type record struct {
 	Version    int       `json:"version"`
 	Source     string    `json:"source"`

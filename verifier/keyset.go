@@ -3,6 +3,7 @@
 package verifier
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -146,6 +147,26 @@ func (s *KeySet) Describe() []KeyInfo {
 		list = append(list, KeyInfo{ID: k.ID, Type: k.Type(), Algorithm: k.Algorithm})
 	}
 	return list
+}
+
+// PublicJWKS returns the keys of s as a JWK Set (RFC 7517 §5), in order, so that they
+// can be stored: [ParseKeySet] makes of up to 100 of them the same keys. Of each there
+// are the public members, kid, alg, use, key_ops and issuer; whatever else was in the
+// text that s was read from is left out, private members above all. So is what
+// [KeySet.Local] adds. Of nil it is a set without keys. The error is about a secret,
+// which has no public form.
+func (s *KeySet) PublicJWKS() ([]byte, error) {
+	if s == nil {
+		s = &KeySet{}
+	}
+	list := make([][]byte, len(s.keys))
+	for i, k := range s.keys {
+		var err error
+		if list[i], err = k.PublicJWK(); err != nil {
+			return nil, fmt.Errorf("key set: %w", err)
+		}
+	}
+	return slices.Concat([]byte(`{"keys":[`), bytes.Join(list, []byte{','}), []byte("]}")), nil
 }
 
 // maxKeys bounds a key set; real ones have fewer than ten.

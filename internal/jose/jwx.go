@@ -3,6 +3,7 @@
 package jose
 
 import (
+	"bytes"
 	"crypto"
 	"encoding/base64"
 	"encoding/json"
@@ -76,7 +77,13 @@ func encodeJWK(raw any, extra map[string]any) (data []byte, err error) {
 	for name, value := range extra {
 		all[name] = value
 	}
-	return json.Marshal(all)
+	var b bytes.Buffer
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false) // it would make six bytes of one
+	if err := e.Encode(all); err != nil {
+		return nil, err
+	}
+	return bytes.TrimSuffix(b.Bytes(), []byte("\n")), nil
 }
 
 func encode(b []byte) string { return base64.RawURLEncoding.EncodeToString(b) }

@@ -138,3 +138,30 @@ func (k *Key) Thumbprint() ([32]byte, error) {
 	}
 	return thumbprint(k.public)
 }
+
+// PublicJWK returns the key as a JWK (RFC 7517 §4), of which [ParseKey] makes the same
+// key again: the public members, and kid, alg, use, key_ops and issuer as far as the
+// key has them. All other members are left out. A secret has no public form.
+func (k *Key) PublicJWK() ([]byte, error) {
+	if k == nil || k.public == nil {
+		return nil, errors.New("only a public key has a public JWK")
+	}
+	extra := map[string]any{}
+	for _, m := range []struct {
+		name, value string
+		has         bool
+	}{
+		{"kid", k.ID, k.HasID},
+		{"alg", k.Algorithm, k.hasAlgorithm},
+		{"use", k.Use, k.hasUse},
+		{"issuer", k.Issuer, k.Issuer != ""},
+	} {
+		if m.has {
+			extra[m.name] = m.value
+		}
+	}
+	if k.HasOps {
+		extra["key_ops"] = append([]string{}, k.Ops...) // an empty list, not null
+	}
+	return PublicJWK(k.public, extra)
+}

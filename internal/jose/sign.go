@@ -75,8 +75,8 @@ func signEC(a algorithm, signer crypto.Signer, pub *ecdsa.PublicKey, input strin
 	return slices.Concat(sig.R.FillBytes(make([]byte, size)), sig.S.FillBytes(make([]byte, size))), nil
 }
 
-// PublicJWK returns the JWK of a public key for the test kit, with the members of
-// extra added or put in place of its own. The key is not checked.
+// PublicJWK returns the JWK of a public key, with the members of extra added or put in
+// place of its own. The key is not checked.
 func PublicJWK(pub crypto.PublicKey, extra map[string]any) ([]byte, error) {
 	switch pub.(type) {
 	case *rsa.PublicKey, *ecdsa.PublicKey, ed25519.PublicKey:
