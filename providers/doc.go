@@ -5,8 +5,10 @@
 // kinds of tokens, and the claims that the fields of a token come from.
 //
 // Each function starts from the strict profile of RFC 9068 and relaxes what the
-// provider departs in, and nothing else; its comment says what and why. None skips
-// the audience: where a provider names no API in aud, the clients are listed instead.
+// provider departs in, and nothing else; its comment says what and why. None accepts
+// tokens without being told whose: a token must name the API in aud, or, where a
+// provider names none there, come from a client that is listed. Such a list says who may
+// call and not for what a token was made: aud is not looked at beside it.
 //
 // What else is wanted is set in the returned configuration before it is used:
 //

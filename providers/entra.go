@@ -4,6 +4,7 @@ package providers
 
 import (
 	"context"
+	"slices"
 	"strings"
 
 	"github.com/bearerguard/bearerguard/jwkscache"
@@ -14,8 +15,9 @@ import (
 const (
 	entraHost   = "https://login.microsoftonline.com/"
 	entraV1Host = "https://sts.windows.net/"
-	// anyTenant is what a key says that may sign for every tenant.
-	anyTenant = entraHost + "{tenantid}/v2.0"
+	// What a key names that may sign for every tenant.
+	anyTenant   = entraHost + "{tenantid}/v2.0"
+	anyTenantV1 = entraV1Host + "{tenantid}/"
 )
 
 func entraIssuer(tenantID string) string { return entraHost + tenantID + "/v2.0" }
@@ -29,10 +31,12 @@ func entraIssuer(tenantID string) string { return entraHost + tenantID + "/v2.0"
 // Departures from RFC 9068: typ is JWT, scopes are in scp, the client is in azp, and
 // there is no jti. Roles are in roles, for users and for applications. Groups are
 // object IDs, and absent for users who are in more than 200. A key that names a tenant
-// is used for no other.
+// is used for no other, unless no key names any.
 //
-// An application of the tenant can have a token without any role: require a scope or
-// a role on every route. Only the global cloud is supported.
+// The ID tokens of users who sign in to this API's own registration have the same aud;
+// what they lack is the client, so never add client_id to OptionalClaims. An
+// application of the tenant can have a token without any role: require a scope or a
+// role on every route. Only the global cloud is supported.
 //
 // See https://learn.microsoft.com/entra/identity-platform/access-token-claims-reference.
 func Entra(tenantID string, o Options) (verifier.Config, error) {
@@ -40,7 +44,9 @@ func Entra(tenantID string, o Options) (verifier.Config, error) {
 	p.tenant(tenantID)
 	p.needAudience(o, "the application (client) ID of this API")
 	issuer := entraIssuer(tenantID)
-	return p.entra(entraTokens(issuer, "azp"), discovered(issuer), tenantID, o)
+	source := discovered(issuer)
+	source.Select = ownKeys(issuer, anyTenant)
+	return p.config(entraTokens(issuer, "azp"), source, o)
 }
 
 // EntraV1 is for v1.0 access tokens of one Microsoft Entra ID tenant, whose issuer is
@@ -53,9 +59,11 @@ func EntraV1(tenantID string, o Options) (verifier.Config, error) {
 	p := preset{function: "EntraV1"}
 	p.tenant(tenantID)
 	p.needAudience(o, "the application ID URI of this API, such as api://CLIENT-ID")
-	// Not found by the issuer, whose host has no documented metadata.
-	source := jwkscache.Config{URL: entraHost + tenantID + "/discovery/keys"}
-	return p.entra(entraTokens(entraV1Host+tenantID+"/", "appid"), source, tenantID, o)
+	issuer := entraV1Host + tenantID + "/"
+	return p.config(entraTokens(issuer, "appid"), jwkscache.Config{
+		URL:    entraHost + tenantID + "/discovery/keys", // the issuer's host has no documented metadata
+		Select: ownKeys(issuer, entraIssuer(tenantID), anyTenant, anyTenantV1),
+	}, o)
 }
 
 // entraTokens are the departures that all functions for Microsoft Entra ID share.
@@ -71,30 +79,21 @@ func entraTokens(issuer, client string) verifier.Config {
 	}
 }
 
-// entra completes the configuration of one tenant.
-func (p *preset) entra(cfg verifier.Config, source jwkscache.Config, tenantID string, o Options) (verifier.Config, error) {
-	cache := p.cache(source, o)
-	if err := p.err(); err != nil {
-		return verifier.Config{}, err
+// ownKeys selects the keys that name one of the issuers. The key endpoint of a single
+// tenant need not say whose keys these are, but if it does, it is taken at its word.
+func ownKeys(issuers ...string) func(*verifier.KeySet) *verifier.KeySet {
+	accept := signsFor(issuers...)
+	return func(set *verifier.KeySet) *verifier.KeySet {
+		if set.OfIssuer(func(string) bool { return true }).Len() == 0 {
+			return set
+		}
+		return set.OfIssuer(accept)
 	}
-	keys := &ownKeys{Cache: cache}
-	keys.some.source = cache
-	keys.some.accept = signsFor(entraIssuer(tenantID), cfg.Issuer)
-	keys.some.unnamed = true
-	cfg.Keys = keys
-	return completed(cfg, o), nil
 }
 
-// signsFor tells whether a key that names issuer may sign for a tenant.
+// signsFor tells whether a key that names issuer is meant for one of the names.
 func signsFor(names ...string) func(issuer string) bool {
-	return func(issuer string) bool {
-		for _, name := range names {
-			if issuer == name {
-				return true
-			}
-		}
-		return issuer == anyTenant
-	}
+	return func(issuer string) bool { return slices.Contains(names, issuer) }
 }
 
 // EntraTenants is for v2.0 access tokens of many Microsoft Entra ID tenants
@@ -104,10 +103,12 @@ func signsFor(names ...string) func(issuer string) bool {
 // look into a list. It is the only thing that keeps other tenants out. Pass the result
 // to verifier.NewTenants.
 //
-// All tenants share one key set, fetched once. A key of it verifies the tokens of the
-// tenant that it names, or of every tenant if it says so; a key that names none is not
-// used. The shared source is closed with the last tenant that uses it, hence by Close
-// of the verifier. Departures from RFC 9068 are those of [Entra].
+// All tenants share one key set, fetched when the first token asks for it. A key of it
+// verifies the tokens of the tenant that it names, or of every tenant if it says so; a
+// key that names none is not used. The keys stay in memory whatever accept says
+// meanwhile, and go with Close of the verifier: make one verifier of the result.
+// Departures from RFC 9068 are those of [Entra]. To change the configuration of the
+// tenants, wrap Resolve of the result.
 //
 // See https://learn.microsoft.com/entra/identity-platform/access-tokens#validate-the-issuer.
 func EntraTenants(accept func(tenantID string) bool, o Options) (verifier.Tenants, error) {
@@ -116,30 +117,34 @@ func EntraTenants(accept func(tenantID string) bool, o Options) (verifier.Tenant
 		p.fault("accept is nil: give a function that tells your tenants from others")
 	}
 	p.needAudience(o, "the application (client) ID of this API")
-	source := jwkscache.Config{URL: entraHost + "common/discovery/v2.0/keys"}
-	keys := &shared{cfg: keysConfig(source, o), cache: p.cache(source, o)}
+	o.Audience = slices.Clone(o.Audience) // kept for tenants to come
+	keys := p.cache(jwkscache.Config{
+		URL:    entraHost + "common/discovery/v2.0/keys",
+		Select: func(set *verifier.KeySet) *verifier.KeySet { return set.OfIssuer(ofAnyTenant) },
+	}, o)
 	if err := p.err(); err != nil {
 		return verifier.Tenants{}, err
 	}
 	return verifier.Tenants{
 		Accept: func(issuer string) bool {
 			tenantID, ok := tenantOf(issuer)
-			return ok && accept(tenantID)
+			return ok && accept(strings.Clone(tenantID)) // a part would keep all of the token in memory
 		},
-		Resolve: func(_ context.Context, issuer string) (verifier.Config, error) { return keys.tenant(issuer, o) },
+		Resolve: func(_ context.Context, issuer string) (verifier.Config, error) {
+			cfg := entraTokens(issuer, "azp")
+			cfg.Keys = &tenantKeys{shared: keys, issuer: issuer}
+			return completed(cfg, o), nil
+		},
+		OnClose: keys.Close,
 		OnEvent: o.OnEvent,
 	}, nil
 }
 
-// tenant is the configuration of one of many tenants. It does no I/O.
-func (s *shared) tenant(issuer string, o Options) (verifier.Config, error) {
-	source, err := s.open(issuer)
-	if err != nil {
-		return verifier.Config{}, err
-	}
-	cfg := entraTokens(issuer, "azp")
-	cfg.Keys = source
-	return completed(cfg, o), nil
+// ofAnyTenant leaves out the keys that no tenant could use, so that a set with only
+// such keys does not replace a good one.
+func ofAnyTenant(issuer string) bool {
+	_, one := tenantOf(issuer)
+	return one || issuer == anyTenant
 }
 
 // tenantOf takes the whole of a v2.0 issuer apart: nothing may stand before, between

@@ -3,19 +3,15 @@
 package providers_test
 
 import (
-	"context"
-	"slices"
+	"errors"
 	"strings"
-	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
 
-	"github.com/bearerguard/bearerguard/providers"
+	"github.com/bearerguard/bearerguard/jwkscache"
 	"github.com/bearerguard/bearerguard/verifier"
 )
-
-const personal = "9188040d-6c67-4c5b-b112-36a304b66dad"
 
 func issuerOf(tenantID string) string {
 	return "https://login.microsoftonline.com/" + tenantID + "/v2.0"
@@ -44,7 +40,7 @@ func (w *world) publish(issuers ...string) {
 // TestEntraKeys: a key is used for the tenant that it names, and for no other.
 func TestEntraKeys(t *testing.T) {
 	v1 := "https://sts.windows.net/" + tenant + "/"
-	any := issuerOf("{tenantid}")
+	any, anyV1 := issuerOf("{tenantid}"), "https://sts.windows.net/{tenantid}/"
 	for _, c := range []struct {
 		name         string
 		first, other string // the issuer members of the two keys
@@ -60,6 +56,7 @@ func TestEntraKeys(t *testing.T) {
 		{"JV-16/other_template", "https://login.microsoftonline.com/{tenant}/v2.0", any, false},
 		{"JV-16/upper_case", strings.ToUpper(issuerOf(tenant)), any, false},
 		{"JV-16/v1_issuer_for_v2", v1, any, false},
+		{"JV-16/v1_template_for_v2", anyV1, any, false},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			w := newWorld(t, "entra")
@@ -79,7 +76,12 @@ func TestEntraKeys(t *testing.T) {
 		refuse(t, v, w.token(kid("entra-key-other")), verifier.ErrUnknownKey)
 	})
 	t.Run("JV-16/v1", func(t *testing.T) {
-		for issuer, class := range map[string]error{"": nil, v1: nil, issuerOf(tenant): nil, any: nil, issuerOf(otherTenant): verifier.ErrUnknownKey} {
+		for issuer, class := range map[string]error{
+			"": nil, v1: nil, issuerOf(tenant): nil, any: nil, anyV1: nil,
+			issuerOf(otherTenant):                          verifier.ErrUnknownKey,
+			"https://sts.windows.net/" + otherTenant + "/": verifier.ErrUnknownKey,
+			"https://sts.windows.net/{tenantid}":           verifier.ErrUnknownKey,
+		} {
 			w := newWorld(t, "entra_v1")
 			w.publish(issuer)
 			v := w.verifier(entraV1, audience("api://"+entraAPI))
@@ -92,7 +94,7 @@ func TestEntraKeys(t *testing.T) {
 	})
 }
 
-// TestEntraSource: the source is the cache, with the selection in between.
+// TestEntraSource: the source is the cache itself, whose sets are the selection.
 func TestEntraSource(t *testing.T) {
 	w := newWorld(t, "entra")
 	o := audience(entraAPI)
@@ -101,55 +103,109 @@ func TestEntraSource(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	warm, ok := cfg.Keys.(interface{ Warm(context.Context) error })
+	cache, ok := cfg.Keys.(*jwkscache.Cache)
 	if !ok {
-		t.Fatal("the source cannot be warmed")
+		t.Fatalf("the source is a %T", cfg.Keys)
 	}
-	if err := warm.Warm(t.Context()); err != nil {
+	if err := cache.Warm(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	t.Run("one_version_per_set", func(t *testing.T) {
-		var sets sync.Map
-		var wg sync.WaitGroup
-		for range 50 {
-			wg.Go(func() {
-				set, err := cfg.Keys.Keys(t.Context(), nil)
-				if err != nil || set.Len() != 1 {
-					t.Errorf("%d keys, %v", set.Len(), err)
-				}
-				sets.Store(set, true)
-			})
-		}
-		wg.Wait()
-		n := 0
-		sets.Range(func(any, any) bool { n++; return true })
-		if n != 1 {
-			t.Errorf("%d versions of one set", n)
-		}
-	})
-	t.Run("KS-11/a_miss_within_the_cooldown_fetches_nothing", func(t *testing.T) {
-		set, err := cfg.Keys.Keys(t.Context(), nil)
-		if err != nil {
-			t.Fatal(err)
-		}
-		before := w.fetches()
-		again, err := cfg.Keys.Keys(t.Context(), &verifier.Miss{Set: set, KeyID: "unknown"})
-		if err != nil || again != set || w.fetches() != before {
-			t.Errorf("same %v, %v, %d requests", again == set, err, w.fetches()-before)
-		}
-	})
-	t.Run("a_miss_of_an_older_selection_gets_the_latest", func(t *testing.T) {
-		set, err := cfg.Keys.Keys(t.Context(), &verifier.Miss{Set: &verifier.KeySet{}})
-		if err != nil || set.Len() != 1 {
-			t.Errorf("%d keys, %v", set.Len(), err)
-		}
-	})
+	if keys := cache.Status().Keys; len(keys) != 1 || keys[0].ID != "entra-key-own" {
+		t.Errorf("status has the keys %+v", keys)
+	}
 	v := w.open(cfg)
 	accept(t, v, w.token())
 	if err := v.Close(); err != nil {
 		t.Fatal(err)
 	}
 	refuse(t, v, w.token(), verifier.ErrKeysUnavailable)
+}
+
+// TestEntraLastGood: a set in which nothing is left for the tenant is one without a
+// usable key.
+func TestEntraLastGood(t *testing.T) {
+	private() // outside of the bubble
+	open := func(w *world) (*verifier.Verifier, *jwkscache.Cache) {
+		o := audience(entraAPI)
+		o.Keys = w.keys()
+		cfg, err := entra(o)
+		if err != nil {
+			w.Fatal(err)
+		}
+		return w.open(cfg), cfg.Keys.(*jwkscache.Cache)
+	}
+	t.Run("KS-14/only_keys_of_others_after_good_ones", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			w := newWorld(t, "entra")
+			v, cache := open(w)
+			accept(t, v, w.token())
+			w.publish(issuerOf(otherTenant), issuerOf(otherTenant))
+			time.Sleep(time.Hour)
+			accept(t, v, w.token()) // after a pause this waits for the refresh
+			if status := cache.Status(); len(status.Keys) != 1 || status.Err == nil {
+				t.Errorf("status %+v", status)
+			}
+			if err := cache.Ready(t.Context()); err != nil {
+				t.Errorf("not ready: %v", err)
+			}
+			synctest.Wait()
+		})
+	})
+	t.Run("KS-14/only_keys_of_others_from_the_start", func(t *testing.T) {
+		w := newWorld(t, "entra")
+		w.publish(issuerOf(otherTenant), issuerOf(otherTenant))
+		v, cache := open(w)
+		refuse(t, v, w.token(), verifier.ErrUnknownKey)
+		if err := cache.Ready(t.Context()); err == nil || len(cache.Status().Keys) > 0 {
+			t.Errorf("ready without a key of the tenant: %v", err)
+		}
+	})
+}
+
+// TestSelect: a selection of the user's own comes on top.
+func TestSelect(t *testing.T) {
+	for _, c := range []struct {
+		name         string
+		first, other string
+		seen         int // by the user's selection, which wants keys that name one tenant
+		class        error
+	}{
+		{"JV-16/both_agree", issuerOf(tenant), issuerOf("{tenantid}"), 2, nil},
+		{"JV-16/refused_by_the_users", issuerOf("{tenantid}"), issuerOf(tenant), 2, verifier.ErrUnknownKey},
+		{"JV-16/refused_by_the_functions", issuerOf(otherTenant), issuerOf(tenant), 1, verifier.ErrUnknownKey},
+		{"JV-16/unnamed_is_judged_before", "", issuerOf(otherTenant), 0, verifier.ErrUnknownKey},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			w := newWorld(t, "entra")
+			w.publish(c.first, c.other)
+			o := audience(entraAPI)
+			o.Keys = w.keys()
+			seen := -1
+			o.Keys.Select = func(set *verifier.KeySet) *verifier.KeySet {
+				seen = set.Len()
+				return set.OfIssuer(func(issuer string) bool { return !strings.Contains(issuer, "{") })
+			}
+			cfg, err := entra(o)
+			if err != nil {
+				t.Fatal(err)
+			}
+			_, err = w.open(cfg).Verify(t.Context(), w.token())
+			if c.class == nil && err != nil || c.class != nil && !errors.Is(err, c.class) || seen != c.seen {
+				t.Errorf("error %v, %d keys seen, want %v and %d", err, seen, c.class, c.seen)
+			}
+		})
+	}
+	t.Run("the_users_alone", func(t *testing.T) {
+		w := newWorld(t, "auth0")
+		o := api
+		o.Keys = w.keys()
+		o.Keys.Select = func(*verifier.KeySet) *verifier.KeySet { return &verifier.KeySet{} }
+		cfg, err := auth0(o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		refuse(t, w.open(cfg), w.token(), verifier.ErrUnknownKey)
+	})
 }
 
 // TestEntraRotation: the selection knows which set a miss is about, so that the
@@ -175,241 +231,5 @@ func TestEntraRotation(t *testing.T) {
 				synctest.Wait()
 			})
 		})
-	}
-}
-
-// tenants is a verifier for the listed tenants, and what accept was asked.
-func (w *world) tenants(known ...string) (*verifier.Verifier, *[]string) {
-	w.Helper()
-	var asked []string
-	o := audience(entraAPI)
-	o.Keys = w.keys()
-	cfg, err := providers.EntraTenants(func(tenantID string) bool {
-		asked = append(asked, tenantID)
-		return slices.Contains(known, tenantID)
-	}, o)
-	if err != nil {
-		w.Fatal(err)
-	}
-	v, err := verifier.NewTenants(cfg)
-	if err != nil {
-		w.Fatal(err)
-	}
-	w.Cleanup(func() { v.Close() })
-	return v, &asked
-}
-
-func TestEntraTenants(t *testing.T) {
-	t.Run("MD-15/two_tenants_one_fetch", func(t *testing.T) {
-		w := newWorld(t, "entra_tenants")
-		v, _ := w.tenants(tenant, otherTenant)
-		for _, id := range []string{tenant, otherTenant} {
-			tok := accept(t, v, w.token(of(id)))
-			if tok.Issuer != issuerOf(id) || tok.ClientID != entraClient || !tok.HasScope("Orders.Read") {
-				t.Errorf("token %+v", fields(tok))
-			}
-		}
-		if n := w.fetches(); n != 1 {
-			t.Errorf("%d fetches", n)
-		}
-	})
-	t.Run("MD-15/unknown_tenant_fetches_nothing", func(t *testing.T) {
-		w := newWorld(t, "entra_tenants")
-		v, asked := w.tenants(tenant)
-		refuse(t, v, w.token(of(otherTenant)), verifier.ErrIssuer)
-		if n := w.fetches(); n != 0 || !slices.Equal(*asked, []string{otherTenant}) {
-			t.Errorf("%d fetches, accept asked for %q", n, *asked)
-		}
-	})
-	t.Run("JV-16/keys_by_tenant", func(t *testing.T) {
-		w := newWorld(t, "entra_tenants")
-		v, _ := w.tenants(tenant, otherTenant, personal)
-		for _, c := range []struct {
-			tenant, key string
-			class       error
-		}{
-			{tenant, "entra-key-any-2", nil},
-			{otherTenant, "entra-key-other", nil},
-			{personal, "entra-key-personal", nil},
-			{personal, "entra-key-any", nil},
-			{tenant, "entra-key-other", verifier.ErrUnknownKey},
-			{tenant, "entra-key-personal", verifier.ErrUnknownKey},
-			{otherTenant, "entra-key-personal", verifier.ErrUnknownKey},
-			{personal, "entra-key-other", verifier.ErrUnknownKey},
-			{tenant, "entra-key-unnamed", verifier.ErrUnknownKey},
-		} {
-			raw := w.token(of(c.tenant), kid(c.key))
-			if c.class == nil {
-				accept(t, v, raw)
-				continue
-			}
-			refuse(t, v, raw, c.class)
-		}
-		if n := w.fetches(); n != 1 {
-			t.Errorf("%d fetches", n)
-		}
-	})
-	t.Run("JV-16/no_key_names_a_tenant", func(t *testing.T) {
-		w := newWorld(t, "entra_tenants")
-		w.publish("", "", "", "", "")
-		v, _ := w.tenants(tenant)
-		refuse(t, v, w.token(), verifier.ErrUnknownKey)
-	})
-	t.Run("JV-17/audience_of_every_tenant", func(t *testing.T) {
-		w := newWorld(t, "entra_tenants")
-		v, _ := w.tenants(tenant)
-		refuse(t, v, w.token(claim("aud", "00000003-0000-0000-c000-000000000000")), verifier.ErrAudience)
-	})
-}
-
-// TestEntraAccept: accept is the application's code.
-func TestEntraAccept(t *testing.T) {
-	for name, c := range map[string]struct {
-		accept func(string) bool
-		class  error
-	}{
-		"SE-01/panics":      {func(string) bool { panic("no list") }, verifier.ErrInternal},
-		"G11/says_no":       {func(string) bool { return false }, verifier.ErrIssuer},
-		"MD-15/says_yes":    {func(string) bool { return true }, nil},
-		"MD-15/looks_it_up": {func(id string) bool { return id == tenant }, nil},
-	} {
-		t.Run(name, func(t *testing.T) {
-			w := newWorld(t, "entra_tenants")
-			o := audience(entraAPI)
-			o.Keys = w.keys()
-			cfg, err := providers.EntraTenants(c.accept, o)
-			if err != nil {
-				t.Fatal(err)
-			}
-			v, err := verifier.NewTenants(cfg)
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer v.Close()
-			if c.class == nil {
-				accept(t, v, w.token())
-				return
-			}
-			refuse(t, v, w.token(), c.class)
-			if n := w.fetches(); n != 0 {
-				t.Errorf("%d fetches", n)
-			}
-		})
-	}
-}
-
-// TestEntraIssuers: accept sees a directory ID or is not asked.
-func TestEntraIssuers(t *testing.T) {
-	w := newWorld(t, "entra_tenants")
-	v, asked := w.tenants(tenant, "")
-	good := issuerOf(tenant)
-	for name, iss := range map[string]string{
-		"v1":             "https://sts.windows.net/" + tenant + "/",
-		"no_version":     "https://login.microsoftonline.com/" + tenant,
-		"slash":          good + "/",
-		"template":       issuerOf("{tenantid}"),
-		"common":         issuerOf("common"),
-		"domain":         issuerOf("example.onmicrosoft.com"),
-		"empty":          issuerOf(""),
-		"upper_case":     issuerOf(strings.ToUpper("aaaaaaaa-aaaa-4aaa-8aaa-aaaaaaaaaaaa")),
-		"http":           strings.Replace(good, "https", "http", 1),
-		"other_host":     "https://login.microsoftonline.com.example/" + tenant + "/v2.0",
-		"userinfo":       "https://login.microsoftonline.com@evil.example/" + tenant + "/v2.0",
-		"in_a_query":     "https://evil.example/?" + good,
-		"two_tenants":    issuerOf(tenant + "/" + tenant),
-		"query":          good + "?" + "/v2.0",
-		"national_cloud": "https://login.microsoftonline.us/" + tenant + "/v2.0",
-		"v2_only":        "https://login.microsoftonline.com/v2.0",
-	} {
-		t.Run("G14/"+name, func(t *testing.T) {
-			refuse(t, v, w.token(claim("iss", iss)), verifier.ErrIssuer)
-			if len(*asked) > 0 || w.fetches() > 0 {
-				t.Errorf("accept asked for %q, %d fetches", *asked, w.fetches())
-			}
-		})
-	}
-	accept(t, v, w.token())
-}
-
-// TestEntraTenantsClose: the shared source lives as long as the last tenant.
-func TestEntraTenantsClose(t *testing.T) {
-	w := newWorld(t, "entra_tenants")
-	o := audience(entraAPI)
-	o.Keys = w.keys()
-	cfg, err := providers.EntraTenants(func(string) bool { return true }, o)
-	if err != nil {
-		t.Fatal(err)
-	}
-	open := func(id string) verifier.KeySource {
-		t.Helper()
-		resolved, err := cfg.Resolve(t.Context(), issuerOf(id))
-		if err != nil {
-			t.Fatal(err)
-		}
-		return resolved.Keys
-	}
-	closeOf := func(keys verifier.KeySource) {
-		t.Helper()
-		if err := keys.(interface{ Close() error }).Close(); err != nil {
-			t.Fatal(err)
-		}
-	}
-	works := func(keys verifier.KeySource) bool {
-		_, err := keys.Keys(t.Context(), nil)
-		return err == nil
-	}
-	one, two := open(tenant), open(otherTenant)
-	closeOf(one)
-	closeOf(one)
-	if !works(two) {
-		t.Fatal("closing one tenant twice closed the other")
-	}
-	closeOf(two)
-	if works(two) {
-		t.Fatal("open after the last tenant was closed")
-	}
-	if again := open(tenant); !works(again) {
-		t.Fatal("a later tenant has no keys")
-	} else {
-		closeOf(again)
-	}
-	if n := w.fetches(); n != 2 {
-		t.Errorf("%d fetches, want one per life", n)
-	}
-}
-
-// TestEntraTenantsOwner: the verifier is all that has to be closed.
-func TestEntraTenantsOwner(t *testing.T) {
-	w := newWorld(t, "entra_tenants")
-	o := audience(entraAPI)
-	o.Keys = w.keys()
-	cfg, err := providers.EntraTenants(func(string) bool { return true }, o)
-	if err != nil {
-		t.Fatal(err)
-	}
-	cfg.MaxIssuers = 2
-	var sources []verifier.KeySource
-	resolve := cfg.Resolve
-	cfg.Resolve = func(ctx context.Context, issuer string) (verifier.Config, error) {
-		resolved, err := resolve(ctx, issuer)
-		sources = append(sources, resolved.Keys)
-		return resolved, err
-	}
-	v, err := verifier.NewTenants(cfg)
-	if err != nil {
-		t.Fatal(err)
-	}
-	accept(t, v, w.token(of(tenant)))
-	accept(t, v, w.token(of(otherTenant)))
-	if n := w.fetches(); n != 1 {
-		t.Errorf("%d fetches while a tenant was pushed out", n)
-	}
-	if err := v.Close(); err != nil {
-		t.Fatal(err)
-	}
-	for i, keys := range sources {
-		if _, err := keys.Keys(t.Context(), nil); err == nil {
-			t.Errorf("source %d is open", i)
-		}
 	}
 }

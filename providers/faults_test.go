@@ -38,16 +38,16 @@ func TestInputs(t *testing.T) {
 		bad   []string
 	}{
 		"auth0": {func(s string) (verifier.Config, error) { return providers.Auth0(s, api) }, "Auth0: domain",
-			[]string{"example.eu.auth0.com", "login.example.com", "a-b.c1"},
-			[]string{"", "example", "https://example.auth0.com", "example.auth0.com/", "example.auth0.com:443", "a.b@c.d", "a..b", ".a.b", "a.b?c", "a.b\n", "ä.example", strings.Repeat("a", 64) + ".b"}},
+			[]string{"example.eu.auth0.com", "login.example.com", "a-b.c1", strings.Repeat("a", 63) + ".b", longName},
+			[]string{"", "example", "https://example.auth0.com", "example.auth0.com/", "example.auth0.com:443", "a.b@c.d", "a..b", ".a.b", "a.b?c", "a.b\n", "ä.example", "Example.eu.auth0.com", strings.Repeat("a", 64) + ".b", longName + "b"}},
 		"okta": {func(s string) (verifier.Config, error) { return providers.Okta(s, api) }, "Okta: issuer",
 			[]string{"https://example.okta.com/oauth2/default", "https://example.okta.com/oauth2/aus1_-x"},
-			[]string{"", "https://example.okta.com", "https://example.okta.com/oauth2", "https://example.okta.com/oauth2/", "https://example.okta.com/oauth2/default/", "https://example.okta.com/oauth2/a/b", "https://example.okta.com/oauth2/default?x", "https://u@example.okta.com/oauth2/default", "https:///oauth2/default"}},
+			[]string{"", "https://example.okta.com", "https://example.okta.com/oauth2", "https://example.okta.com/oauth2/", "https://example.okta.com/oauth2/default/", "https://example.okta.com/oauth2/a/b", "https://example.okta.com/oauth2/default?x", "https://u@example.okta.com/oauth2/default", "https:///oauth2/default", "https://example.okta.com/oauth2/%61us"}},
 		"cognito_region": {func(s string) (verifier.Config, error) {
 			return providers.Cognito(s, s+"_Example01", clients("c"))
 		}, "Cognito: region",
 			[]string{"eu-central-1", "us-gov-west-1"},
-			[]string{"", "eu_central_1", "eu-central-1.evil.example/", "eu/", "eu#"}},
+			[]string{"", "eu_central_1", "eu-central-1.evil.example/", "eu/", "eu#", "EU-central-1", "cn-north-1", "us-iso-east-1", "us-isob-east-1", "eu-isoe-west-1", "eusc-de-east-1"}},
 		"cognito_pool": {func(s string) (verifier.Config, error) {
 			return providers.Cognito("eu-central-1", s, clients("c"))
 		}, "Cognito: userPoolID",
@@ -61,13 +61,13 @@ func TestInputs(t *testing.T) {
 			[]string{"", "example.zitadel.cloud", "https://example.zitadel.cloud/", "https://example.zitadel.cloud/oauth", "https://u@example.zitadel.cloud"}},
 		"hydra": {func(s string) (verifier.Config, error) { return providers.Hydra(s, api) }, "Hydra: issuer",
 			[]string{"https://auth.example.com/", "https://auth.example.com", "https://example.com/hydra"},
-			[]string{"", "auth.example.com", "https://auth.example.com?x", "https://auth.example.com#x"}},
+			[]string{"", "auth.example.com", "https://auth.example.com?x", "https://auth.example.com#x", "https://auth.example.com/%61"}},
 		"firebase": {func(s string) (verifier.Config, error) { return providers.Firebase(s, options{}) }, "Firebase: projectID",
 			[]string{"example-project-1", "a1"},
 			[]string{"", "My Project", "Example", "123456789012", "a/b", "a.b"}},
 		"google": {func(s string) (verifier.Config, error) { return providers.Google([]string{s}, api) }, "Google: serviceAccounts",
 			[]string{googleCalls, "1-compute@developer.gserviceaccount.com", "p@appspot.gserviceaccount.com"},
-			[]string{"", "jane@example.com", "a@b@c.gserviceaccount.com", "gserviceaccount.com", "@c.gserviceaccount.com", "a@evilgserviceaccount.com", "a@c.gserviceaccount.com.example", "*@c.gserviceaccount.com"}},
+			[]string{"", "jane@example.com", "a@b@c.gserviceaccount.com", "gserviceaccount.com", "@c.gserviceaccount.com", "a@evilgserviceaccount.com", "a@c.gserviceaccount.com.example", "*@c.gserviceaccount.com", "Shop@c.gserviceaccount.com", "shop@C.gserviceaccount.com"}},
 		"github": {func(s string) (verifier.Config, error) { return providers.GitHubActions([]string{s}, api) }, "GitHubActions: owners",
 			[]string{"example-org", "jane_example", "Org1"},
 			[]string{"", "example-org/shop", "*", "repo:example-org", "https://github.com/example-org"}},
@@ -106,6 +106,9 @@ func TestInputs(t *testing.T) {
 	}
 }
 
+// longName is a host name of 253 bytes (RFC 1123 §2.1), the most there can be.
+var longName = strings.Repeat("a.", 126) + "b"
+
 var (
 	goodTenants = []string{tenant, "9188040d-6c67-4c5b-b112-36a304b66dad"}
 	badTenants  = []string{"", "common", "organizations", "consumers", "example.onmicrosoft.com", "{tenantid}",
@@ -141,14 +144,20 @@ func TestNoAudience(t *testing.T) {
 		_, err := providers.EntraTenants(func(string) bool { return true }, options{})
 		wantFaults(t, err, "Options.Audience is empty: set")
 	})
-	t.Run("JV-18/empty_audience_is_left_to_the_verifier", func(t *testing.T) {
-		cfg, err := auth0(audience(""))
-		if err != nil {
-			t.Fatal(err)
+	for _, p := range append(table, provider{name: "entra_tenants", config: func(o options) (verifier.Config, error) {
+		_, err := providers.EntraTenants(func(string) bool { return true }, o)
+		return verifier.Config{}, err
+	}}) {
+		for field, o := range map[string]options{"Audience": audience("a", ""), "Clients": clients("c", "")} {
+			if p.name == "firebase" { // takes neither
+				continue
+			}
+			t.Run("JV-18/"+p.name+"_empty_string_in_"+field, func(t *testing.T) {
+				_, err := p.config(o)
+				wantFaults(t, err, "Options."+field+" holds an empty string: remove it")
+			})
 		}
-		_, err = verifier.New(cfg)
-		wantFaults(t, err, "verifier.Config.Audience holds an empty string")
-	})
+	}
 }
 
 func TestFaultsTogether(t *testing.T) {
@@ -177,6 +186,26 @@ func TestFaultsTogether(t *testing.T) {
 	t.Run("kubernetes", func(t *testing.T) {
 		_, err := providers.Kubernetes("https://k.example", providers.Cluster{CAFile: "ca.crt"}, options{Keys: jwkscache.Config{HTTPClient: &http.Client{}}})
 		wantFaults(t, err, "Cluster.CAFile and Options.Keys.HTTPClient are both set", "Options.Audience is empty")
+	})
+	t.Run("KS-04/public_addresses_of_a_cluster", func(t *testing.T) {
+		_, err := providers.Kubernetes("https://k.example", providers.Cluster{}, options{Audience: api.Audience, Keys: jwkscache.Config{PublicOnly: true}})
+		wantFaults(t, err, "Options.Keys.PublicOnly is set", "leave it unset")
+		if text := err.Error(); strings.Contains(text, "HTTPClient") {
+			t.Errorf("%q speaks of what was not given", text)
+		}
+	})
+	t.Run("one_class_in_the_text", func(t *testing.T) {
+		_, err := providers.Auth0("", options{Keys: jwkscache.Config{MaxStale: 100 * time.Hour}})
+		if n := strings.Count(err.Error(), verifier.ErrConfig.Error()); n != 1 {
+			t.Errorf("%q names the class %d times", err, n)
+		}
+	})
+	t.Run("SE-01/hook_panics", func(t *testing.T) {
+		o := api
+		o.Keys.InsecureHosts = []string{"loopback"} // which raises a warning
+		o.OnEvent = func(verifier.Event) { panic("broken") }
+		_, err := auth0(o)
+		wantClass(t, err, verifier.ErrInternal)
 	})
 }
 
@@ -230,15 +259,39 @@ func TestEvents(t *testing.T) {
 
 // TestCopies: what the caller does later with its slices changes nothing.
 func TestCopies(t *testing.T) {
-	w := newWorld(t, "google")
-	accounts, o := []string{googleCalls}, audience("https://orders-example.a.run.app")
-	o.Keys = w.keys()
-	cfg, err := providers.Google(accounts, o)
-	if err != nil {
-		t.Fatal(err)
+	for name, c := range map[string]struct {
+		lists  [][]string
+		config func(lists [][]string, o options) (verifier.Config, error)
+	}{
+		"google": {[][]string{{googleCalls}, {"https://orders-example.a.run.app"}}, func(lists [][]string, o options) (verifier.Config, error) {
+			o.Audience = lists[1]
+			return providers.Google(lists[0], o)
+		}},
+		"github_actions": {[][]string{{"example-org"}, api.Audience}, func(lists [][]string, o options) (verifier.Config, error) {
+			o.Audience = lists[1]
+			return providers.GitHubActions(lists[0], o)
+		}},
+		"cognito": {[][]string{{"exampleappclient0001"}}, func(lists [][]string, o options) (verifier.Config, error) {
+			o.Clients = lists[0]
+			return cognito(o)
+		}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t, name)
+			var lists [][]string
+			for _, list := range c.lists {
+				lists = append(lists, slices.Clone(list))
+			}
+			cfg, err := c.config(lists, options{Keys: w.keys()})
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, list := range lists {
+				list[0] = "x"
+			}
+			accept(t, w.open(cfg), w.token())
+		})
 	}
-	accounts[0], o.Audience[0] = "x", "x"
-	accept(t, w.open(cfg), w.token())
 }
 
 // TestNoFetch: a function of this package does no I/O, nor does a foreign token.

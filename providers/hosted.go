@@ -4,14 +4,15 @@ package providers
 
 import (
 	"net/url"
+	"slices"
 	"strings"
 
 	"github.com/bearerguard/bearerguard/verifier"
 )
 
 // Auth0 is for access tokens of an Auth0 tenant in its default token profile. domain
-// is the host name of the tenant, or its custom domain. Options.Audience is the
-// identifier of the API.
+// is the host name of the tenant, or its custom domain, in lower case. Options.Audience
+// is the identifier of the API.
 //
 // Departures from RFC 9068: typ is JWT, the client is in azp instead of client_id,
 // and there is no jti. Where the API is set to the RFC 9068 token profile, which is
@@ -22,8 +23,8 @@ import (
 // See https://auth0.com/docs/secure/tokens/access-tokens/access-token-profiles.
 func Auth0(domain string, o Options) (verifier.Config, error) {
 	p := preset{function: "Auth0"}
-	if !hostName(domain) {
-		p.fault("domain is not a host name: give that of the tenant alone, as example.eu.auth0.com, without https:// and slash")
+	if !hostName(domain) || !lower(domain) {
+		p.fault("domain is not a host name in lower case: give that of the tenant alone, as example.eu.auth0.com, without https:// and slash")
 	}
 	p.needAudience(o, "the identifier of the API in Auth0")
 	issuer := "https://" + domain + "/"
@@ -76,8 +77,10 @@ func afterHost(issuer, path string) (rest string, ok bool) {
 //
 // Departures from RFC 9068: there is no typ and, unless the client asks for a
 // resource, no aud, so that ProfileJWT applies with a list of clients: a token of
-// any client that is not listed is refused. The claim token_use must be access, which
-// tells these tokens from ID tokens. Groups are in cognito:groups.
+// any client that is not listed is refused. aud is not looked at: a token that a listed
+// client got for another resource is accepted, too. The claim token_use must be access,
+// which tells these tokens from ID tokens. Groups are in cognito:groups. Only regions
+// under amazonaws.com are supported.
 //
 // See https://docs.aws.amazon.com/cognito/latest/developerguide/amazon-cognito-user-pools-using-the-access-token.html.
 func Cognito(region, userPoolID string, o Options) (verifier.Config, error) {
@@ -96,9 +99,15 @@ func Cognito(region, userPoolID string, o Options) (verifier.Config, error) {
 	}, discovered(issuer), o)
 }
 
+// otherPartitions are how the regions begin that have another domain.
+var otherPartitions = []string{"cn-", "us-iso", "eu-iso", "eusc-"}
+
 func (p *preset) pool(region, userPoolID string) {
-	if !only(region, "-") {
-		p.fault("region is not the name of a region: give it as eu-central-1")
+	switch {
+	case !only(region, "-") || !lower(region):
+		p.fault("region is not the name of a region in lower case: give it as eu-central-1")
+	case slices.ContainsFunc(otherPartitions, func(prefix string) bool { return strings.HasPrefix(region, prefix) }):
+		p.fault("region belongs to a partition whose issuers are not under amazonaws.com: give one of the commercial regions or GovCloud, or write the verifier.Config yourself")
 	}
 	if id, ok := strings.CutPrefix(userPoolID, region+"_"); !ok || !only(id, "") {
 		p.fault("userPoolID is not the ID of a user pool of the region: give it as eu-central-1_AbCdEfGhI")
@@ -107,6 +116,7 @@ func (p *preset) pool(region, userPoolID string) {
 
 // needClients is for providers that have no aud at all.
 func (p *preset) needClients(o Options) {
+	p.entries(o)
 	if len(o.Clients) == 0 {
 		p.fault("Options.Clients is empty: set it to the app clients that may call this API, since these tokens name no API")
 	}
@@ -128,7 +138,7 @@ func (p *preset) needClients(o Options) {
 // See https://firebase.google.com/docs/auth/admin/verify-id-tokens.
 func Firebase(projectID string, o Options) (verifier.Config, error) {
 	p := preset{function: "Firebase"}
-	if !only(projectID, "-") || projectID != strings.ToLower(projectID) || strings.Trim(projectID, "0123456789") == "" {
+	if !only(projectID, "-") || !lower(projectID) || strings.Trim(projectID, "0123456789") == "" {
 		p.fault("projectID is not the ID of a project: give it as my-project-1a2b3, not the display name or the number")
 	}
 	if len(o.Audience) > 0 || len(o.Clients) > 0 {

@@ -25,8 +25,9 @@ type Cluster struct {
 	// then by default the files of the pod's service account.
 	KeysURL string
 	// TokenFile holds the bearer token that the key endpoint asks for. It is read for
-	// every fetch, since it rotates, and sent to the origin of KeysURL only. With a
-	// KeysURL, "" means that no token is sent.
+	// every fetch, since it rotates, and sent to the origin of KeysURL only. It must be a
+	// regular file, or a link to one, as must CAFile; that both can be read within 2 s is
+	// part of a fetch. With a KeysURL, "" means that no token is sent.
 	TokenFile string
 	// CAFile holds the certificates that the endpoint's must go back to, in PEM form. It
 	// is read for every fetch. With a KeysURL, "" means those of the system. Must be
@@ -39,10 +40,11 @@ type Cluster struct {
 // Options.Audience is what the callers name as the audience of their volume.
 //
 // Departures from RFC 9068: there are neither typ nor client_id, and no jti in the
-// tokens of older releases. There are no scopes, and any pod of the cluster can have a token for
-// any audience: append to RequiredClaims of the result which of them may call, by
-// sub (system:serviceaccount:NAMESPACE:NAME) or
-// ClaimPath{"kubernetes.io", "namespace"}, or decide by Token.Subject.
+// tokens of older releases. There are no scopes, and any pod of the cluster can have a
+// token for any audience: append to RequiredClaims of the result which of them may
+// call, by sub (system:serviceaccount:NAMESPACE:NAME) or
+// ClaimPath{"kubernetes.io", "namespace"}, or decide by Token.Subject. A token stays
+// valid until exp, also when its pod or account was deleted: only the API server knows.
 //
 // The key endpoint is open to service accounts only (the cluster role
 // system:service-account-issuer-discovery), and its certificate is signed by the
@@ -56,6 +58,10 @@ func Kubernetes(issuer string, cluster Cluster, o Options) (verifier.Config, err
 		p.fault("issuer is not an https URL without query: give the value of --service-account-issuer, to the letter")
 	}
 	p.needAudience(o, "the audience of the projected volumes of the callers")
+	if o.Keys.PublicOnly {
+		p.fault("Options.Keys.PublicOnly is set, but the key endpoint of a cluster is in a private network: leave it unset, since the address is your own choice")
+		o.Keys.PublicOnly = false // nothing else is wrong with it
+	}
 	return p.config(verifier.Config{
 		Issuer:         issuer,
 		TokenTypes:     []string{""},

@@ -22,7 +22,8 @@ type Options struct {
 	Clients []string
 	// Keys is a template for the key source: HTTPClient, MaxStale, InsecureHosts and the
 	// like. Issuer, URL, File and Discovery must be left empty; the function sets them.
-	// The zero value is the default of each.
+	// Select gets what the function's own selection leaves. The zero value is the
+	// default of each.
 	Keys jwkscache.Config
 	// OnEvent is verifier.Config.OnEvent, and that of Keys if it has none. nil means none.
 	OnEvent func(verifier.Event)
@@ -45,12 +46,16 @@ func (p *preset) err() error {
 	if len(p.faults) == 0 {
 		return nil
 	}
+	if e, ok := p.faults[0].(*verifier.Error); ok {
+		return e // of a hook: nothing is wrong with the inputs
+	}
 	return &verifier.Error{Class: verifier.ErrConfig, Cause: errors.Join(p.faults...)}
 }
 
 // needAudience is for providers whose tokens name the API in aud: a list of clients
 // would be the weaker check (RFC 9700 §2.3). what says which value to configure.
 func (p *preset) needAudience(o Options, what string) {
+	p.entries(o)
 	if len(o.Audience) == 0 {
 		p.fault("Options.Audience is empty: set it to %s", what)
 	}
@@ -59,10 +64,22 @@ func (p *preset) needAudience(o Options, what string) {
 	}
 }
 
+// entries refuses what an unset environment variable leaves in a list.
+func (p *preset) entries(o Options) {
+	const text = "Options.%s holds an empty string: remove it (an unset environment variable?)"
+	if slices.Contains(o.Audience, "") {
+		p.fault(text, "Audience")
+	}
+	if slices.Contains(o.Clients, "") {
+		p.fault(text, "Clients")
+	}
+}
+
 // needEither is for providers that put the API into aud only if they are told to.
 // With a list of clients there is no aud to check, which is ProfileJWT; a client is
 // then read from one claim only.
 func (p *preset) needEither(o Options, cfg *verifier.Config, what string) {
+	p.entries(o)
 	switch {
 	case len(o.Audience) > 0 && len(o.Clients) > 0:
 		p.fault("Options.Audience and Options.Clients are both set: keep Audience if the tokens name this API in aud, else Clients")
@@ -104,6 +121,10 @@ func (p *preset) cache(source jwkscache.Config, o Options) *jwkscache.Cache {
 		keys.Issuer, keys.URL, keys.Discovery, keys.OnEvent = "", "https://keys.invalid", jwkscache.DiscoverAny, nil
 	}
 	cache, err := jwkscache.New(keys)
+	var e *verifier.Error
+	if errors.As(err, &e) && e.Class == verifier.ErrConfig {
+		err = e.Cause
+	}
 	if err != nil {
 		p.faults = append(p.faults, err)
 	}
@@ -119,7 +140,19 @@ func keysConfig(source jwkscache.Config, o Options) jwkscache.Config {
 	if keys.OnEvent == nil {
 		keys.OnEvent = o.OnEvent
 	}
+	keys.Select = narrowed(source.Select, o.Keys.Select)
 	return keys
+}
+
+// narrowed applies both, the provider's first: it looks at what all keys of a set name.
+func narrowed(provider, user func(*verifier.KeySet) *verifier.KeySet) func(*verifier.KeySet) *verifier.KeySet {
+	switch {
+	case provider == nil:
+		return user
+	case user == nil:
+		return provider
+	}
+	return func(set *verifier.KeySet) *verifier.KeySet { return user(provider(set)) }
 }
 
 // discovered is a source that is found by the metadata appended to the issuer
@@ -136,6 +169,10 @@ func only(s, extra string) bool {
 		return !alphanumeric && !strings.ContainsRune(extra, r)
 	})
 }
+
+// lower: issuers and claims are compared exactly, and providers spell these in lower
+// case.
+func lower(s string) bool { return s == strings.ToLower(s) }
 
 // hostName: at least two labels (RFC 1123 §2.1), without port.
 func hostName(s string) bool {

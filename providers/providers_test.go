@@ -131,6 +131,24 @@ func TestTokens(t *testing.T) {
 	}
 }
 
+// TestAddresses: the keys are looked for at the documented address, and nowhere else.
+func TestAddresses(t *testing.T) {
+	for _, p := range table {
+		name, want := p.name, []string{}
+		if m := load(t, p.name).Metadata; m != nil {
+			name, want = "MD-04/"+name, append(want, m.URL)
+		}
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t, p.name)
+			want := append(want, w.Keys.URL)
+			accept(t, w.verifier(p.config, p.options), w.token())
+			if !slices.Equal(w.asked, want) {
+				t.Errorf("asked %q, want %q", w.asked, want)
+			}
+		})
+	}
+}
+
 // TestEveryProviderRefuses has what no preset may let through.
 func TestEveryProviderRefuses(t *testing.T) {
 	for _, c := range []struct {

@@ -11,16 +11,19 @@ import (
 
 // Keycloak is for access tokens of a Keycloak realm; issuer is the address of the
 // realm, as https://id.example.com/realms/main. client is the ID of the client whose
-// roles become Token.Entitlements, usually that of this API; "" means none.
+// roles become Token.Entitlements, usually that of this API. With "" these come from a
+// claim entitlements, as RFC 9068 has it, if a mapper makes one.
 //
 // Options.Audience is the value of an audience mapper, usually the same client ID.
 // Where no mapper puts the API into aud, set Options.Clients instead; ProfileJWT then
-// applies, and the client in azp must be one of them.
+// applies, and the client in azp must be one of them. aud is not looked at then: a
+// token that a listed client got for another API is accepted, too.
 //
 // Departures from RFC 9068: typ is JWT, unless the client is set to at+jwt, and the
 // client is in azp. Token.Roles are the realm roles (realm_access.roles),
-// Token.Entitlements the roles of client (resource_access). Tokens of releases before
-// 24 can have a nonce: set AllowedMarks of the result to nonce for those.
+// Token.Entitlements the roles of client (resource_access). ID tokens are told by their
+// claim typ. Access tokens of releases before 24 can have a nonce: set AllowedMarks of
+// the result to nonce for those.
 //
 // See https://www.keycloak.org/docs/latest/server_admin/#_audience.
 func Keycloak(issuer, client string, o Options) (verifier.Config, error) {
@@ -59,10 +62,16 @@ func realm(issuer string) bool {
 // of the instance without path. Options.Audience is the ID of the project (or of the
 // application) that this API belongs to.
 //
+// Any client of the instance can ask for any project as audience, by a scope. So the
+// audience says what a token is for, and not that its client may call: append to
+// RequiredClaims of the result which clients those are (client_id), or decide by the
+// roles, which have to be granted.
+//
 // Departures from RFC 9068: typ is JWT or absent. Roles are an object with a member
 // per role in urn:zitadel:iam:org:project:roles, which no field of a token takes: read
-// it with Token.Decode. Set OptionalClaims of the result to client_id for instances
-// that do not send it yet.
+// it with Token.Decode. ID tokens of the project have the same aud; what they lack is
+// jti, so never make that optional. Set OptionalClaims of the result to client_id for
+// instances that do not send it yet.
 //
 // See https://zitadel.com/docs/apis/openidoauth/claims.
 func Zitadel(issuer string, o Options) (verifier.Config, error) {
@@ -82,7 +91,8 @@ func Zitadel(issuer string, o Options) (verifier.Config, error) {
 //
 // Options.Audience is a value that the clients ask for by the parameter audience.
 // Where they do not, aud is empty: set Options.Clients instead; ProfileJWT then
-// applies, and client_id must be one of them.
+// applies, and client_id must be one of them. aud is not looked at then: a token that a
+// listed client got for another API is accepted, too.
 //
 // Departures from RFC 9068: typ is JWT, and scopes are an array in scp; set
 // Mapping.Scopes of the result to nil if strategies.jwt.scope_claim is string. What the

@@ -46,8 +46,8 @@ func (p *preset) accounts(list []string) {
 	}
 	for _, email := range list {
 		name, host, _ := strings.Cut(email, "@")
-		if !only(name, "-._") || !hostName(host) || !strings.HasSuffix(host, ".gserviceaccount.com") {
-			p.fault("serviceAccounts holds %q, which is not the e-mail address of a service account: give it as name@project.iam.gserviceaccount.com", email)
+		if !only(name, "-._") || !hostName(host) || !strings.HasSuffix(host, ".gserviceaccount.com") || !lower(email) {
+			p.fault("serviceAccounts holds %q, which is not the e-mail address of a service account in lower case: give it as name@project.iam.gserviceaccount.com", email)
 		}
 	}
 }

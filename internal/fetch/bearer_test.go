@@ -19,7 +19,10 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 )
 
@@ -204,6 +207,85 @@ func TestBearerFiles(t *testing.T) {
 			}
 		}
 	})
+}
+
+// TestBearerPipes: what is no regular file can make a reader wait for ever.
+func TestBearerPipes(t *testing.T) {
+	for name, swap := range map[string]func(g *keeper, path string){
+		"token":       func(g *keeper, path string) { g.tokenFile = path },
+		"authorities": func(g *keeper, path string) { g.authFile = path },
+	} {
+		t.Run("pipe_instead_of_"+name, func(t *testing.T) {
+			g := newKeeper(t)
+			path := filepath.Join(t.TempDir(), "pipe")
+			pipe(t, path)
+			swap(g, path)
+			err := g.get(g.bearer(g.server.URL, g.tokenFile, g.authFile), g.server.URL)
+			if err == nil || !strings.Contains(err.Error(), path+" is not a regular file") || len(g.seen) > 0 {
+				t.Errorf("error %v, %d requests", err, len(g.seen))
+			}
+		})
+	}
+}
+
+// answers is a transport that needs no network.
+type answers struct{}
+
+func (answers) RoundTrip(*http.Request) (*http.Response, error) {
+	return &http.Response{StatusCode: http.StatusOK, Body: io.NopCloser(strings.NewReader("{}"))}, nil
+}
+
+// TestBearerHangs: a file system that does not answer holds up neither a request for
+// longer than its time, nor more than one goroutine.
+func TestBearerHangs(t *testing.T) {
+	const address = "https://keys.example/openid"
+	for name, c := range map[string]struct {
+		base              http.RoundTripper
+		tokenFile, caFile string
+	}{
+		"token":       {answers{}, "token", ""},
+		"authorities": {nil, "", "ca.crt"},
+	} {
+		t.Run("DF-07/"+name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				b, err := NewBearer(c.base, address, c.tokenFile, c.caFile)
+				if err != nil {
+					t.Fatal(err)
+				}
+				var reads atomic.Int32
+				mount := make(chan struct{})
+				b.readFile = func(string) ([]byte, error) {
+					reads.Add(1)
+					<-mount
+					return []byte("text"), nil
+				}
+				start := time.Now()
+				var wg sync.WaitGroup
+				for range 100 {
+					wg.Go(func() {
+						_, err := NewClient(&http.Client{Transport: b}).Get(t.Context(), Request{URL: address, Limit: 100})
+						if err == nil || !strings.Contains(err.Error(), "could not be read within 2s") {
+							t.Errorf("error %v", err)
+						}
+					})
+				}
+				wg.Wait()
+				if waited := time.Since(start); waited != 2*time.Second || reads.Load() != 1 {
+					t.Errorf("%d reads, waited %v, want one and 2s", reads.Load(), waited)
+				}
+				canceled, cancel := context.WithCancel(t.Context())
+				cancel()
+				if _, err := b.files(canceled); err == nil || time.Since(start) != 2*time.Second {
+					t.Errorf("after cancellation: error %v, %v", err, time.Since(start))
+				}
+				close(mount)
+				synctest.Wait()
+				if _, err := b.files(t.Context()); err != nil || reads.Load() != 2 {
+					t.Errorf("when the files are back: error %v, %d reads", err, reads.Load())
+				}
+			})
+		})
+	}
 }
 
 func TestBearerLeavesTheRequest(t *testing.T) {
