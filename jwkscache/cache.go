@@ -278,7 +278,9 @@ func (c *Cache) Close() error {
 	if c.timer != nil {
 		c.timer.Stop() // it holds on to the cache
 	}
-	c.saving.stopRetry()
+	if c.saving.retry != nil {
+		c.saving.retry.Stop()
+	}
 	c.state.Store(&snapshot{closed: true})
 	c.mu.Unlock()
 	c.running.Wait()

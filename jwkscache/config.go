@@ -68,7 +68,7 @@ type Config struct {
 	PublicOnly bool
 	// Select narrows each set before it is used, where an address publishes keys that are
 	// not all this issuer's (see [verifier.KeySet.OfIssuer]). It must give the same answer
-	// for the same set always. A set of which it leaves nothing is one without a usable
+	// for the same set always, and leave what it has chosen as it is. A set of which it leaves nothing is one without a usable
 	// key: it does not replace keys that may still be served. What it leaves out is
 	// reported. Called by one fetch at a time. nil means the whole set.
 	Select func(*verifier.KeySet) *verifier.KeySet

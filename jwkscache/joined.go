@@ -9,6 +9,7 @@ import (
 	"slices"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/bearerguard/bearerguard/internal/hook"
 	"github.com/bearerguard/bearerguard/verifier"
@@ -247,14 +248,18 @@ func (j *Joined) wait(ctx context.Context, answers []answer, missOf func(int) *v
 			waiting++
 		}
 	}
-	for ; waiting > 0; waiting-- {
+	over, grace := ctx.Done(), (<-chan time.Time)(nil)
+	for waiting > 0 {
 		select {
 		case l := <-got:
+			waiting--
 			answers[l.part] = l.answer
 			if enough(l.part) {
 				return
 			}
-		case <-ctx.Done():
+		case <-over: // whoever gives old keys to a caller that cannot wait does so now
+			over, grace = nil, time.After(lastWords)
+		case <-grace:
 			gaveUp(ctx, answers)
 			return
 		case <-j.done:
@@ -262,6 +267,9 @@ func (j *Joined) wait(ctx context.Context, answers []answer, missOf func(int) *v
 		}
 	}
 }
+
+// lastWords is how long a part has to answer after the caller's time is over.
+const lastWords = 50 * time.Millisecond
 
 // gaveUp says of the parts that have not answered why nobody waits any longer.
 func gaveUp(ctx context.Context, answers []answer) {

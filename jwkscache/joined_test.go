@@ -422,6 +422,18 @@ func TestJoinedMiss(t *testing.T) {
 			}
 		})
 	}
+	inWorld(t, "KS-12/request_that_cannot_wait_gets_old_keys", byURL, func(w *world) {
+		j := joinParts(w, w.cache, failingPart(verifier.ErrKeysUnavailable))
+		wantKeys(w, j, "one")
+		w.pass(14 * time.Minute)
+		w.on(jwksURL, slow(time.Hour, nil))
+		w.pass(2 * time.Hour)
+		ctx, cancel := context.WithTimeout(w.Context(), time.Second)
+		defer cancel()
+		if got, err := j.Keys(ctx, nil); err != nil || ids(got) != "one" {
+			w.Error(ids(got), err)
+		}
+	})
 	t.Run("KS-11/a_change_elsewhere_is_no_answer_to_a_miss", func(t *testing.T) {
 		keys := parsed("one")
 		j := joinParts(t, &sourcePart{keys: func(context.Context, *verifier.Miss) (*verifier.KeySet, error) { return keys, nil }},

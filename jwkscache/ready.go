@@ -182,6 +182,8 @@ func (c *Cache) report(ctx context.Context) report {
 		ClockSkew:   int64(s.ClockSkew / time.Second),
 	}
 	switch {
+	case verifier.ClassOf(err) == verifier.ErrKeysUnavailable && len(s.Keys) > 0 && time.Now().Before(s.UsableUntil):
+		r.Status, r.Reason = statusDegraded, reason(err) // a part that was not waited for
 	case err != nil:
 		r.Status, r.Reason = statusDown, reason(err)
 	case s.Err != nil:

@@ -370,6 +370,17 @@ func TestReadyOfOthers(t *testing.T) {
 			t.Errorf("got %+v", got)
 		}
 	})
+	inWorld(t, "SE-06/joined_silent_issuer_after_a_pause", byURL, func(w *world) {
+		h := handler(w, joinParts(w, w.cache))
+		w.keys()
+		w.pass(14 * time.Minute)
+		w.on(jwksURL, slow(time.Hour, nil))
+		w.pass(2 * time.Hour)
+		got := probe(w, h, "degraded").Sources[0]
+		if got.Keys != 1 || got.Parts[0].Status != "degraded" {
+			w.Errorf("got %+v", got)
+		}
+	})
 	inWorld(t, "SE-06/silent_issuer_after_a_pause", byURL, func(w *world) {
 		w.keys()
 		w.pass(14 * time.Minute)

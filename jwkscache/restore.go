@@ -94,8 +94,8 @@ func (a *attempt) read(text []byte) (*snapshot, []verifier.Event, error) {
 		return nil, nil, errors.New("the snapshot holds no usable key")
 	}
 	s := &snapshot{
-		keys: r.keys, meta: a.knownMetadata(rec), next: time.Now(),
-		failures: a.old.failures, stale: new(atomic.Bool), clock: a.old.clock, restored: true,
+		keys: r.keys, meta: a.knownMetadata(rec), next: time.Now(), failures: a.old.failures,
+		stale: new(atomic.Bool), restored: true,
 	}
 	s.used.Store(true) // the refresh must not wait for the next request
 	return s, r.events, nil

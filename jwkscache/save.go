@@ -23,13 +23,13 @@ type saving struct {
 	tried  *snapshot   // the last one that was stored, or could not be
 	at     time.Time   // when that began
 	failed *snapshot   // the last one that could not be
-	retry  *time.Timer // tries that one once more
+	retry  *time.Timer // tries it once more, unless something else was tried by then
 }
 
 // save stores the keys of s in the background, if a fetch brought or confirmed them.
 func (c *Cache) save(s *snapshot) {
-	if c.snapshots == nil || s.failure != nil || s.restored {
-		return
+	if c.snapshots == nil || s.failure != nil || s.restored || s.keys.set.Len() == 0 {
+		return // a set without keys would only destroy what is stored
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -107,11 +107,10 @@ func (c *Cache) saveOn() {
 func (c *Cache) saveLater(s *snapshot) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.closed || c.saving.failed == s {
+	if c.saving.failed == s {
 		return
 	}
 	c.saving.failed = s
-	c.saving.stopRetry()
 	c.saving.retry = time.AfterFunc(saveEvery, func() {
 		c.mu.Lock()
 		defer c.mu.Unlock()
@@ -119,12 +118,6 @@ func (c *Cache) saveLater(s *snapshot) {
 			c.startSaving(s)
 		}
 	})
-}
-
-func (g *saving) stopRetry() {
-	if g.retry != nil {
-		g.retry.Stop()
-	}
 }
 
 func (c *Cache) saveOne(s *snapshot) error {

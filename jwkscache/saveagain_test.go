@@ -144,6 +144,27 @@ func TestSaveAgain(t *testing.T) {
 		w.pass(5 * time.Minute)
 		w.wantSaves(store, 3)
 	})
+	slow := &memory{}
+	inWorld(t, "KS-29/not_over_what_waits_for_a_slow_hook", func(cfg *jwkscache.Config) {
+		quick(cfg)
+		cfg.Snapshots = slow
+		cfg.OnEvent = func(e verifier.Event) {
+			if e.Kind == verifier.EventSnapshot {
+				time.Sleep(90 * time.Second)
+			}
+		}
+	}, func(w *world) {
+		fails(slow, 1)
+		known := w.keys()
+		w.pass(30 * time.Second)
+		w.body(jwksURL, kids("two"))
+		w.miss(known)
+		w.pass(5 * time.Minute)
+		w.wantSaves(slow, 2)
+		if r := slow.record(w); r.KeySet != kids("two") {
+			w.Errorf("%+v", r)
+		}
+	})
 	inStore(t, "KS-26/not_after_Close", byURL, func(w *world, store *memory) {
 		fails(store, 1)
 		w.keys()
@@ -184,6 +205,24 @@ func TestSaveAgain(t *testing.T) {
 		w.pass(10 * time.Second)
 		if r := store.record(w); r.KeySet != kids("two") {
 			w.Errorf("%+v", r)
+		}
+	})
+}
+
+func TestSaveNothing(t *testing.T) {
+	stored(t, "KS-14/set_without_usable_key_does_not_replace_stored_keys", byURL, func(w *world, store *memory, edit func(*jwkscache.Config)) {
+		store.loading(refuseAll) // once: so that the cache is cold
+		w.body(jwksURL, `{"keys":[{"kty":"nope"}]}`)
+		w.cache = w.another(edit)
+		if set := w.keys(); set.Len() != 0 {
+			w.Fatalf("%d keys", set.Len())
+		}
+		w.pass(time.Minute)
+		store.loading(nil)
+		w.down.Store(true)
+		w.cache = w.another(edit)
+		if err := w.cache.Ready(w.Context()); err != nil {
+			w.Errorf("the stored keys are gone: %v", err)
 		}
 	})
 }
