@@ -232,7 +232,7 @@ func (s *snapshot) unavailable(now time.Time) error {
 		return &verifier.Error{Class: verifier.ErrKeysUnavailable, Cause: errors.New("the last keys are too old")}
 	}
 	e := *s.failure
-	if s.keys.set != nil {
+	if s.keys.set != nil && e.Class != verifier.ErrKeysUnavailable {
 		e = verifier.Error{Class: verifier.ErrKeysUnavailable, Cause: s.failure}
 	}
 	e.RetryAfter = max(s.next.Sub(now), 0)
@@ -253,10 +253,10 @@ func (c *Cache) Warm(ctx context.Context) error {
 		now := time.Now()
 		s.used.Store(true)
 		switch {
+		case now.Before(s.keys.freshUntil):
+			return nil
 		case s.closed || s.failure != nil && now.Before(s.next):
 			return s.unavailable(now)
-		case s.failure == nil && now.Before(s.keys.freshUntil):
-			return nil
 		}
 		if f := c.join(s); f != nil {
 			_, err := c.awaitNewer(ctx, f)

@@ -39,8 +39,9 @@ type Config struct {
 	// as [NewStatic] and [NewStaticPEM] take them, up to 512 KiB. While in use it is
 	// read every 10 s, and at once for a token with an unknown kid. If it cannot be
 	// read, is not complete or holds no usable key, the last keys stay in use for
-	// MaxStale. Discovery, InsecureHosts, HTTPClient, UnknownKeyCooldown and Snapshots
-	// have no meaning for it.
+	// MaxStale. Whoever can write it can forge tokens; its permissions are not checked.
+	// Discovery, InsecureHosts, HTTPClient, UnknownKeyCooldown and Snapshots must be left
+	// empty beside it.
 	File string
 	// Discovery says which metadata document is asked for. The zero value,
 	// DiscoverAny, tries all locations in turn. Only with Issuer.

@@ -37,7 +37,7 @@ const (
 // The directory and the files must belong to the user of the process or to root, and
 // nobody else may be able to write to them: whoever can forges tokens. This is checked.
 // The directories above must be as private, which is not: whoever can write to one puts
-// another in the place of the last. A directory below /tmp will not do. Windows has no
+// another in the place of the last. A directory below /tmp is not safe. Windows has no
 // such permission bits; see to it that the directory is as private as that.
 type FileStore struct {
 	dir   string

@@ -18,8 +18,10 @@ import (
 var _ verifier.KeySource = (*Joined)(nil)
 
 // Joined is one key source made of several, for one issuer: the old host of its keys
-// and the new one, two regions, a static set for the day when the issuer cannot be
-// reached. It serves the keys of all parts that may serve theirs now. It is safe for
+// and the new one, two regions, a static set beside the live one. It serves the keys
+// of all parts that may serve theirs now: those of a static part verify tokens also
+// after the issuer has withdrawn them, so for the day when the issuer cannot be reached
+// Config.Snapshots is the better choice. It is safe for
 // concurrent use if its parts are. The zero value and nil refuse with
 // [verifier.ErrConfig].
 //
@@ -69,17 +71,17 @@ func Join(sources ...verifier.KeySource) (*Joined, error) {
 	issuer := ""
 	for i, src := range sources {
 		if hook.Nil(src) {
-			reasons = append(reasons, fmt.Errorf("jwkscache.Join: source %d is nil: handle the error of its constructor", i))
+			reasons = append(reasons, fmt.Errorf("jwkscache.Join: argument %d is nil: handle the error of its constructor", i+1))
 			continue
 		}
 		name, err := issuerOf(src)
 		switch {
 		case err != nil:
-			reasons = append(reasons, fmt.Errorf("jwkscache.Join: source %d: %w: correct its method Issuer", i, err))
+			reasons = append(reasons, fmt.Errorf("jwkscache.Join: argument %d: %w: correct its method Issuer", i+1, err))
 		case issuer == "":
 			issuer = name
 		case name != "" && name != issuer:
-			reasons = append(reasons, fmt.Errorf("jwkscache.Join: source %d is of another issuer than one before it: make a verifier for each issuer, and one of them by verifier.Join", i))
+			reasons = append(reasons, fmt.Errorf("jwkscache.Join: argument %d is of another issuer than one before it: make a verifier for each issuer, and one of them by verifier.Join", i+1))
 		}
 	}
 	if len(sources) == 0 {

@@ -52,11 +52,11 @@ func TestJoin(t *testing.T) {
 		faults []string
 	}{
 		"no_source":      {nil, []string{"no source given: pass at least one"}},
-		"nil":            {[]verifier.KeySource{nil, servingPart("one")}, []string{"source 0 is nil: handle"}},
-		"typed_nil":      {[]verifier.KeySource{servingPart("one"), (*jwkscache.Cache)(nil)}, []string{"source 1 is nil"}},
-		"two_issuers":    {[]verifier.KeySource{rich(issuer, true, nil), servingPart("one"), rich(other, true, nil)}, []string{"source 2 is of another issuer"}},
-		"Issuer_panics":  {[]verifier.KeySource{broken}, []string{"source 0: panic in a key source's Issuer"}},
-		"several_faults": {[]verifier.KeySource{nil, broken, nil}, []string{"source 0 is nil", "source 1: panic", "source 2 is nil"}},
+		"nil":            {[]verifier.KeySource{nil, servingPart("one")}, []string{"argument 1 is nil: handle"}},
+		"typed_nil":      {[]verifier.KeySource{servingPart("one"), (*jwkscache.Cache)(nil)}, []string{"argument 2 is nil"}},
+		"two_issuers":    {[]verifier.KeySource{rich(issuer, true, nil), servingPart("one"), rich(other, true, nil)}, []string{"argument 3 is of another issuer"}},
+		"Issuer_panics":  {[]verifier.KeySource{broken}, []string{"argument 1: panic in a key source's Issuer"}},
+		"several_faults": {[]verifier.KeySource{nil, broken, nil}, []string{"argument 1 is nil", "argument 2: panic", "argument 3 is nil"}},
 	} {
 		t.Run("GO-02/"+name, func(t *testing.T) {
 			j, err := jwkscache.Join(c.parts...)

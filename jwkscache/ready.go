@@ -79,7 +79,7 @@ func ReadyHandler(sources ...Reporter) (http.Handler, error) {
 	var reasons []error
 	for i, src := range sources {
 		if hook.Nil(src) {
-			reasons = append(reasons, fmt.Errorf("jwkscache.ReadyHandler: source %d is nil: handle the error of its constructor", i))
+			reasons = append(reasons, fmt.Errorf("jwkscache.ReadyHandler: argument %d is nil: handle the error of its constructor", i+1))
 		}
 	}
 	if len(sources) == 0 {

@@ -328,7 +328,7 @@ func (a *attempt) narrow(set *verifier.KeySet) (*verifier.KeySet, error) {
 	case some == nil:
 		return nil, errors.New("Config.Select returned nil")
 	case left > 0:
-		a.note(verifier.EventKeySkipped, nil, fmt.Errorf("Config.Select left out %d of %d keys", left, set.Len()))
+		a.note(verifier.EventKeySkipped, nil, fmt.Errorf("Config.Select left out %d of %d keys, which are not this issuer's", left, set.Len()))
 	}
 	return some, nil
 }

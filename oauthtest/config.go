@@ -22,7 +22,7 @@ type Config struct {
 	Addr string
 	// Issuer is the issuer identifier, an http or https URL; it may have a path.
 	// "" means https://issuer.test in memory, and http://host:port under Listen, which
-	// takes http URLs only.
+	// takes http URLs only. Two servers behind one verifier need different ones.
 	Issuer string
 	// Algorithm signs every token. "" means RS256; also RS384, RS512, PS256, PS384,
 	// PS512, ES256, ES384, ES512, EdDSA and Ed25519 (RFC 7518 §3.1, RFC 9864 §2.2).

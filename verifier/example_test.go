@@ -66,7 +66,7 @@ func ExampleNew() {
 	// Output:
 	// true
 	// configuration error: verifier.Config.Algorithms holds "none": use one of RS256, RS384, RS512, PS256, PS384, PS512, ES256, ES384, ES512, EdDSA, Ed25519
-	// verifier.Config.Issuer is not an https URL without userinfo, query and fragment: correct it, or set Profile to ProfileJWT for an issuer older than RFC 9068
+	// verifier.Config.Issuer is not an https URL without userinfo, query and fragment: correct it; for http in development give jwkscache.Config its Issuer and InsecureHosts; for an issuer older than RFC 9068 set Profile to ProfileJWT, which loosens the checks of claims as well
 	// verifier.Config.Audience is empty: set it to the identifier of this API that the issuer puts into aud
 	// verifier.Config.Keys is nil: set it to a jwkscache.Cache or another source of the issuer's keys
 }

@@ -150,7 +150,7 @@ func checkIssuerName(f *faults, cfg Config) {
 	}
 	u, err := url.Parse(cfg.Issuer)
 	if err != nil || u.Scheme != "https" || u.Hostname() == "" || u.User != nil || strings.ContainsAny(cfg.Issuer, "?#") {
-		f.field("Issuer is not an https URL without userinfo, query and fragment: correct it, or set Profile to ProfileJWT for an issuer older than RFC 9068")
+		f.field("Issuer is not an https URL without userinfo, query and fragment: correct it; for http in development give jwkscache.Config its Issuer and InsecureHosts; for an issuer older than RFC 9068 set Profile to ProfileJWT, which loosens the checks of claims as well")
 	}
 }
 
@@ -274,7 +274,7 @@ func checkProfile(f *faults, cfg Config) {
 
 func checkNumbers(f *faults, cfg Config) {
 	if cfg.Leeway > maxLeeway {
-		f.field("Leeway is over %v: correct the clocks instead", maxLeeway)
+		f.field("Leeway is over %v: set at most that, and correct the clocks", maxLeeway)
 	}
 	if n := cfg.MaxTokenBytes; n != 0 && (n < minMaxBytes || n > maxMaxBytes) {
 		f.field("MaxTokenBytes is outside %d to %d: choose a value inside, or 0 for %d", minMaxBytes, maxMaxBytes, defaultMaxBytes)

@@ -54,10 +54,10 @@ type Tenants struct {
 	// the one below.
 	Resolve func(ctx context.Context, issuer string) (Config, error)
 	// MaxIssuers is how many configurations are kept, and how many calls of Resolve may
-	// begin per minute. Only accepted tokens can take three quarters of the places. The
-	// last quarter is shared by issuers of which no token was accepted yet and, once the
-	// others are taken, by the tenants not used for longest: these alone can be pushed
-	// out by forged tokens. 0 means 1,000; from 2 to 100,000.
+	// begin per minute. Where all places are taken, an issuer of which no token was accepted
+	// yet gives way; but if these have no more than a quarter of the places, the tenant
+	// not used for longest does. So forged tokens can push out a quarter of the tenants
+	// at most, of those used last none. 0 means 1,000; from 2 to 100,000.
 	MaxIssuers int
 	// MaxTokenBytes is the longest token that is looked at. 0 means 16,384; from 1,024 to 65,536.
 	MaxTokenBytes int

@@ -48,7 +48,8 @@ func (e *estate) wantNewer(t *testing.T, calls int) {
 // pushOut fills the two places for issuers without an accepted token.
 func (e *estate) pushOut(t *testing.T) {
 	t.Helper()
-	for n := range 2 {
+	for n := range 8 {
+		time.Sleep(10 * time.Second) // the rate of new issuers
 		expect(t, e.v, garbage(10+n), verifier.ErrSignature)
 	}
 }
@@ -76,39 +77,25 @@ func TestDroppedInUse(t *testing.T) {
 			e.wantNewer(t, 2)
 		}, issuersAtMost(8), acceptUnlessGone)
 	}
-	for name, again := range map[string]string{"unproven": garbage(1), "proven": newer()} {
-		inBubble(t, "MD-15/newer_one_stays_"+name, func(t *testing.T, e *estate) {
+	for name, again := range map[string]string{"by_garbage": garbage(1), "by_a_good_token": tenantToken(1)} {
+		inBubble(t, "KS-10/pushed_out_while_in_use_and_named_"+name, func(t *testing.T, e *estate) {
 			src := e.holding(1)
 			var group sync.WaitGroup
 			group.Go(func() { expect(t, e.v, tenantToken(1), nil) })
 			<-src.entered
 			e.pushOut(t)
-			e.change(0)
-			_, _ = e.v.Verify(t.Context(), again) // resolves it once more
+			group.Go(func() { _, _ = e.v.Verify(t.Context(), again) })
+			<-src.entered // the same source is asked
 			close(src.hold)
 			group.Wait()
-			e.wantNewer(t, 2)
+			if n := e.resolved(1); n != 1 {
+				t.Errorf("%d calls of Resolve, want 1", n)
+			}
+			if src.closed.Load() != 0 {
+				t.Error("it was closed")
+			}
 		}, issuersAtMost(8), acceptUnlessGone)
 	}
-	inBubble(t, "MD-15/newer_one_takes_over", func(t *testing.T, e *estate) {
-		src := e.holding(1)
-		var group sync.WaitGroup
-		group.Go(func() { expect(t, e.v, tenantToken(1), nil) })
-		<-src.entered
-		e.pushOut(t)
-		e.change(2 * time.Second)
-		group.Go(func() { expect(t, e.v, newer(), nil) })
-		time.Sleep(time.Second)
-		close(src.hold)
-		time.Sleep(time.Millisecond)
-		expect(t, e.v, tenantToken(1), nil) // it came back, for it was in use
-		group.Wait()
-		synctest.Wait()
-		if src.closed.Load() != 1 {
-			t.Errorf("the older one was closed %d times, want 1", src.closed.Load())
-		}
-		e.wantNewer(t, 2)
-	}, issuersAtMost(8), acceptUnlessGone)
 }
 
 // TestDroppedDuringResolve: a call that began before the application said no serves

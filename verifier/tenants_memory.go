@@ -36,8 +36,10 @@ type tenants struct {
 
 	mu       sync.Mutex // of changes; never held over a function of others
 	closed   bool
-	proven   shelf                // a token of theirs was accepted
-	unproven shelf                // none was, or all other places are taken: what forged tokens can fill
+	size     int                  // how many places both shelves have together
+	fresh    int                  // of these, how many the unproven have in any case
+	proven   shelf                // a token of theirs was accepted, in the order of use
+	unproven shelf                // none was, in the order of arrival
 	live     map[string][]*tenant // on a shelf or in use: seldom more than one of a name
 	failed   *lru.Cache[string, failure]
 	flights  map[string]*resolution
@@ -46,8 +48,9 @@ type tenants struct {
 
 func newTenants(cfg Tenants) *tenants {
 	size := orDefault(cfg.MaxIssuers, defaultTenants)
-	fresh := max(size/4, 1)
 	ts := &tenants{
+		size:     size,
+		fresh:    max(size/4, 1),
 		accept:   cfg.Accept,
 		resolve:  cfg.Resolve,
 		maxBytes: orDefault(cfg.MaxTokenBytes, defaultMaxBytes),
@@ -60,30 +63,35 @@ func newTenants(cfg Tenants) *tenants {
 		flights:  map[string]*resolution{},
 		rate:     bucket{each: time.Minute / time.Duration(size)},
 	}
-	ts.proven, ts.unproven = newShelf(size-fresh), newShelf(fresh)
+	ts.proven, ts.unproven = newShelf(size), newShelf(size)
 	ts.failed, _ = lru.New[string, failure](size) // fails for sizes below 1 only
 	ts.life, ts.cancel = context.WithCancel(context.Background())
 	return ts
 }
 
-// shelf is a memory of tenants in the order of their last use.
-type shelf struct {
-	*lru.Cache[string, *tenant]
-	size int
-}
+// shelf is a memory of tenants in an order.
+type shelf = *lru.Cache[string, *tenant]
 
 func newShelf(size int) shelf {
 	l, _ := lru.New[string, *tenant](size) // fails for sizes below 1 only
-	return shelf{l, size}
+	return l
 }
 
-// makeRoom takes the tenant that was not used for longest off a full shelf.
-func (s shelf) makeRoom() *tenant {
-	if s.Len() < s.size {
-		return nil
+// makeRoom pushes a tenant out if all places are taken: the unproven one that came
+// first, but if these have no more than a quarter, which is theirs so that new tenants
+// can get in, the proven one that was not used for longest. It is called with the lock.
+func (ts *tenants) makeRoom() {
+	if ts.proven.Len()+ts.unproven.Len() < ts.size {
+		return
 	}
-	_, oldest, _ := s.RemoveOldest()
-	return oldest
+	from := ts.unproven
+	if from.Len() < ts.fresh {
+		from = ts.proven
+	}
+	if _, oldest, ok := from.RemoveOldest(); ok {
+		oldest.proven.Store(false)
+		ts.release(oldest)
+	}
 }
 
 // tenant is a resolved issuer. Its source is closed when the last reference is
@@ -169,41 +177,40 @@ func (ts *tenants) proved(t *tenant) {
 }
 
 // promote moves t to where only accepted tokens can put a tenant, also if it was
-// pushed out meanwhile. Who has to make room there has the next chance to be pushed
-// out: all tenants in use fit as long as they are no more than MaxIssuers.
+// pushed out meanwhile. All tenants in use fit as long as they are no more than
+// MaxIssuers.
 func (ts *tenants) promote(t *tenant) {
 	ts.mu.Lock()
 	defer ts.mu.Unlock()
-	if ts.closed || t.dropped || ts.replaced(t) {
+	if ts.closed || t.dropped {
 		return
 	}
 	t.refs.Add(1)
 	ts.unshelve(t.is.name)
-	if oldest := ts.proven.makeRoom(); oldest != nil {
-		oldest.proven.Store(false)
-		ts.shelve(oldest)
-	}
+	ts.makeRoom()
 	t.proven.Store(true)
 	ts.proven.Add(t.is.name, t)
 }
 
-// replaced reports that t was resolved again while it was pushed out. It is called
-// with the lock, as are shelve and unshelve.
-func (ts *tenants) replaced(t *tenant) bool {
-	for _, s := range [...]shelf{ts.proven, ts.unproven} {
-		if cur, ok := s.Peek(t.is.name); ok && cur != t {
-			return true
-		}
-	}
-	return false
+// shelve keeps t, with a reference of its own, where forged tokens can push it out. It
+// is called with the lock, as is unshelve.
+func (ts *tenants) shelve(t *tenant) {
+	ts.makeRoom()
+	ts.unproven.Add(t.is.name, t)
 }
 
-// shelve keeps t, with a reference of its own, where forged tokens can push it out.
-func (ts *tenants) shelve(t *tenant) {
-	if oldest := ts.unproven.makeRoom(); oldest != nil {
-		ts.release(oldest)
+// inUse returns a tenant that was pushed out while requests still wait for its keys,
+// with a reference: to resolve it again would be to fetch them twice. It is called
+// with the lock.
+func (ts *tenants) inUse(iss string) *tenant {
+	for _, t := range ts.live[iss] {
+		if !t.dropped && t.acquire() {
+			t.refs.Add(1) // of the shelf
+			ts.shelve(t)
+			return t
+		}
 	}
-	ts.unproven.Add(t.is.name, t)
+	return nil
 }
 
 // unshelve takes the tenant of an issuer off its shelf: no name is on both.

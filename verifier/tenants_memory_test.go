@@ -32,20 +32,65 @@ func TestTenantMemory(t *testing.T) {
 		}
 	}, issuersAtMost(8))
 	inBubble(t, "G13/unproven_places", func(t *testing.T, e *estate) {
-		for n := range 3 {
+		for n := range 8 { // as long as nobody else needs them, all places
 			expect(t, e.v, garbage(n), verifier.ErrSignature)
 		}
-		for n, want := range []int32{1, 0, 0} {
-			if e.closings(n) != want {
-				t.Errorf("tenant %d was closed %d times, want %d", n, e.closings(n), want)
-			}
+		e.wantClosed(t, 8)
+		for n := range 4 {
+			time.Sleep(10 * time.Second)
+			expect(t, e.v, garbage(7), verifier.ErrSignature) // to be named is no use
+			expect(t, e.v, tenantToken(20+n), nil)
 		}
-		expect(t, e.v, garbage(1), verifier.ErrSignature) // to be named is no use
-		expect(t, e.v, garbage(3), verifier.ErrSignature)
-		if e.closings(1) != 1 || e.closings(2) != 0 {
-			t.Error("a forged token kept its tenant in memory")
+		e.wantClosed(t, 8, 0, 1, 2, 3)
+		for n := range 4 { // and a quarter in any case
+			time.Sleep(10 * time.Second)
+			expect(t, e.v, tenantToken(30+n), nil)
+		}
+		e.wantClosed(t, 8, 0, 1, 2, 3, 4, 5, 6)
+	}, issuersAtMost(8))
+	inBubble(t, "G13/waiting_for_keys_is_no_reason_to_go", func(t *testing.T, e *estate) {
+		slow := make(chan struct{})
+		e.resolve = func(_ context.Context, iss string) (verifier.Config, error) {
+			cfg := e.config(iss)
+			e.mu.Lock()
+			e.sources[iss].hold, e.sources[iss].entered = slow, make(chan struct{}, 100)
+			e.mu.Unlock()
+			return cfg, nil
+		}
+		var group sync.WaitGroup
+		for range 3 {
+			for n := range 8 {
+				group.Go(func() { expect(t, e.v, tenantToken(n), nil) })
+			}
+			time.Sleep(time.Second)
+		}
+		close(slow)
+		group.Wait()
+		if n := e.resolvedInAll(); n != 8 {
+			t.Errorf("%d calls of Resolve for 8 tenants in 8 places", n)
 		}
 	}, issuersAtMost(8))
+	inBubble(t, "G12/tenants_without_keys_leave_room", func(t *testing.T, e *estate) {
+		e.resolve = func(_ context.Context, iss string) (verifier.Config, error) {
+			cfg := e.config(iss)
+			if n, _ := tenantNumber(iss); n < 60 {
+				cfg.Keys = &source{err: verifier.ErrKeysUnavailable}
+			}
+			return cfg, nil
+		}
+		for range 10 {
+			for n := range 60 {
+				expect(t, e.v, tenantToken(n), verifier.ErrKeysUnavailable)
+			}
+			time.Sleep(time.Second)
+		}
+		for n := range 40 {
+			expect(t, e.v, tenantToken(100+n), nil)
+		}
+		if n := e.resolvedInAll(); n != 100 {
+			t.Errorf("%d calls of Resolve for 100 tenants in 200 places", n)
+		}
+	}, issuersAtMost(200))
 	inBubble(t, "G13/proven_places", func(t *testing.T, e *estate) {
 		for n := range 8 {
 			expect(t, e.v, tenantToken(n), nil)
@@ -138,7 +183,8 @@ func TestTenantCapacity(t *testing.T) {
 
 func TestTenantPlaces(t *testing.T) {
 	inBubble(t, "G13/refused_tokens_prove_nothing", func(t *testing.T, e *estate) {
-		for n := range 3 { // signed by the tenant, but not for us, or too late
+		for n := range 9 { // signed by the tenant, but not for us, or too late
+			time.Sleep(10 * time.Second)
 			expect(t, e.v, tenantToken(n, object{"aud": "https://other.example"}), verifier.ErrAudience)
 			expect(t, e.v, tenantToken(n, object{"exp": noon.Add(-time.Hour).Unix()}), verifier.ErrExpired)
 		}
@@ -221,9 +267,7 @@ func TestEvictionWhileVerifying(t *testing.T) {
 			group.Go(func() { expect(t, e.v, garbage(1), verifier.ErrSignature) })
 			<-src.entered
 		}
-		for n := range 3 {
-			expect(t, e.v, garbage(10+n), verifier.ErrSignature)
-		}
+		e.pushOut(t)
 		if e.closings(1) != 0 {
 			t.Error("closed while in use")
 		}
@@ -238,9 +282,7 @@ func TestEvictionWhileVerifying(t *testing.T) {
 		var group sync.WaitGroup
 		group.Go(func() { expect(t, e.v, tenantToken(1), nil) })
 		<-src.entered
-		for n := range 3 {
-			expect(t, e.v, garbage(10+n), verifier.ErrSignature)
-		}
+		e.pushOut(t)
 		close(src.hold)
 		group.Wait()
 		expect(t, e.v, tenantToken(1, object{"jti": "new"}), nil)
@@ -285,7 +327,8 @@ func TestEvictedSource(t *testing.T) {
 				e.sources[iss].closing = end
 				return cfg, nil
 			}
-			for n := range 3 {
+			for n := range 9 {
+				time.Sleep(10 * time.Second)
 				expect(t, e.v, garbage(n), verifier.ErrSignature)
 			}
 			synctest.Wait()

@@ -55,6 +55,9 @@ func (ts *tenants) enter(iss string) (*tenant, *resolution, error) {
 	if t := ts.known(iss); t != nil {
 		return t, nil, nil
 	}
+	if t := ts.inUse(iss); t != nil {
+		return t, nil, nil
+	}
 	now := time.Now()
 	if f, ok := ts.failed.Peek(iss); ok && now.Before(f.until) {
 		return nil, nil, f.at(now)
