@@ -632,6 +632,18 @@ func TestWarm(t *testing.T) {
 		wantClass(w, w.cache.Warm(w.Context()), verifier.ErrKeysUnavailable)
 		w.keys()
 	})
+	inWorld(t, "KS-27/fresh_keys_are_enough", byURL, func(w *world) {
+		w.keys()
+		w.pass(time.Minute)
+		w.keys() // in use, so that it is refreshed ahead
+		w.down.Store(true)
+		w.pass(13 * time.Minute)
+		if err := w.cache.Warm(w.Context()); err != nil || w.cache.Status().Failures == 0 {
+			w.Errorf("%v after %d failures", err, w.cache.Status().Failures)
+		}
+		w.pass(time.Minute)
+		wantClass(w, w.cache.Warm(w.Context()), verifier.ErrKeysUnavailable)
+	})
 	inWorld(t, "KS-27/jwks_fault_is_not_a_metadata_fault", byIssuer, func(w *world) {
 		w.status(jwksURL, 500)
 		wantClass(w, w.cache.Warm(w.Context()), verifier.ErrKeysUnavailable)
