@@ -50,7 +50,7 @@ var directions = []direction{
 	{"adapters/nethttp", []string{"verifier", "middleware"}, "fits the Guard to net/http"},
 	{"adapters/echov4", []string{"verifier", "middleware", echoPath}, "the only package that knows Echo"},
 	{"adapters/ginv1", []string{"verifier", "middleware", ginPath}, "the only package that knows Gin"},
-	{"oauthtest", []string{"verifier", "jwkscache", "scopes", "middleware", "internal/jose", "internal/ctxkey", "internal/memnet", "internal/strictjson", "internal/compact", "internal/scopetoken"}, "may see everything but the adapters, and is seen by tests and examples only"},
+	{"oauthtest", []string{"verifier", "jwkscache", "scopes", "middleware", "internal/jose", "internal/challenge", "internal/hook", "internal/ctxkey", "internal/memnet", "internal/strictjson", "internal/compact", "internal/scopetoken"}, "may see everything but the adapters, and is seen by tests and examples only"},
 }
 
 // sealed lists packages that may be imported only below the named directories,
@@ -62,9 +62,9 @@ var sealed = []struct {
 	reason string
 }{
 	{"jwx", "github.com/lestrrat-go/jwx", []string{"internal/jose"}, "jwx is sealed in (docs/decisions/0001-jwx-v2-sealed.md)"},
-	{"GO-11/echo", "github.com/labstack/echo", []string{"adapters/echov4", "internal/conformance", "examples"}, "a framework is known to its adapter, the conformance table and the examples"},
+	{"GO-11/echo", "github.com/labstack/echo", []string{"adapters/echov4", "internal/conformance", "examples", "interop"}, "a framework is known to its adapter, the conformance table and the examples"},
 	{"GO-11/gin", "github.com/gin-gonic/gin", []string{"adapters/ginv1", "internal/conformance", "examples"}, "a framework is known to its adapter, the conformance table and the examples"},
-	{"TA-28/test_kit", kitPath, []string{"examples", "cmd/bearerguard"}, "the test kit is for tests and examples"},
+	{"TA-28/test_kit", kitPath, []string{"examples", "interop", "cmd/bearerguard"}, "the test kit is for tests and examples"},
 }
 
 func TestImportDirection(t *testing.T) {

@@ -17,7 +17,7 @@ func TestCloseWaits(t *testing.T) {
 				t.Fatal(err)
 			}
 			select {
-			case <-s.served:
+			case <-s.host.served:
 			default:
 				t.Fatal("Close returned while Serve was running")
 			}

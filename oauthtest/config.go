@@ -3,15 +3,19 @@
 package oauthtest
 
 import (
+	"crypto"
+	"crypto/rand"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/netip"
 	"net/url"
 	"strings"
 	"time"
 
-	"github.com/bearerguard/bearerguard/internal/scopetoken"
+	"github.com/bearerguard/bearerguard/internal/hook"
+	"github.com/bearerguard/bearerguard/internal/jose"
 )
 
 // Config describes a test authorization server. The zero value is a working one.
@@ -21,19 +25,51 @@ type Config struct {
 	// port. [NewServer] does not use it.
 	Addr string
 	// Issuer is the issuer identifier, an http or https URL; it may have a path.
-	// "" means https://issuer.test in memory, and http://host:port under Listen, which
-	// takes http URLs only. Two servers behind one verifier need different ones.
+	// "" means https://issuer.test in memory, and under Listen http://host:port, or
+	// https://host:port with TLS. Listen takes https URLs with TLS only, and http URLs
+	// without it only. Two servers behind one verifier need different ones.
 	Issuer string
+	// TLS makes [Listen] serve https with a certificate of a throw-away authority, which
+	// [Server.HTTPClient] trusts, and [Server.CertificateAuthority] returns. NewServer does
+	// not use it.
+	TLS bool
 	// Algorithm signs every token. "" means RS256; also RS384, RS512, PS256, PS384,
-	// PS512, ES256, ES384, ES512, EdDSA and Ed25519 (RFC 7518 §3.1, RFC 9864 §2.2).
+	// PS512, ES256, ES384, ES512, EdDSA and Ed25519 (RFC 7518 §3.1, RFC 9864 §2.2), and
+	// HS256, HS384 and HS512, for [Server.SymmetricConfig] only: there is no key set then.
 	Algorithm string
+	// Key signs until the first Rotate; its kid is its thumbprint (RFC 7638), so that
+	// tokens can be the same in every run. It must fit Algorithm. nil means a key made for
+	// this server.
+	Key crypto.Signer
+	// Random is where codes, refresh tokens and jti come from. nil means crypto/rand.
+	// Reads are serialized; an error of it is a panic. It is for golden files: what it
+	// makes can be guessed.
+	Random io.Reader
 	// Audience lists the resource identifiers that a client may ask for (RFC 8707
 	// §2). The first is the default of Token and of the token endpoint. An audience
 	// given to VerifierConfig is added to it. nil means none yet.
 	Audience []string
-	// Clients may use the token endpoint. nil means one: ID "test-client", Secret
-	// "test-secret", any scope.
+	// Clients may use the endpoints. nil means one: ID "test-client", Secret
+	// "test-secret", any scope, RedirectURIs "https://client.test/callback".
 	Clients []Client
+	// Users are the resource owners, of whom the consent page lets one choose. nil means
+	// one: Subject "user-1", Name "Test User".
+	Users []User
+	// TokenEdits are applied to every access token that an endpoint issues, after those
+	// of the client: for a cnf claim, for example. Token does not use them.
+	TokenEdits []Edit
+	// CodeLifetime is that of authorization codes. 0 means 60 s, which is also the most
+	// (FAPI 2.0 Security Profile §5.3.2.1).
+	CodeLifetime time.Duration
+	// RefreshLifetime is that of refresh tokens, each of them anew. 0 means 24 h.
+	RefreshLifetime time.Duration
+	// DeviceInterval is how long a device waits between two polls (RFC 8628 §3.2), in
+	// whole seconds. 0 means 5 s.
+	DeviceInterval time.Duration
+	// LegacyGrants enables what OAuth 2.1 leaves out: the implicit grant, the resource
+	// owner password grant, and codes without PKCE. It is there to learn from, and to test
+	// how clients defend themselves (RFC 9700 §2.1.1, §2.1.2, §2.4).
+	LegacyGrants bool
 	// TokenLifetime is exp minus iat. 0 means 10 minutes.
 	TokenLifetime time.Duration
 	// CacheControl is the Cache-Control header of metadata and key set. "" means none.
@@ -43,16 +79,39 @@ type Config struct {
 	Now func() time.Time
 }
 
-// Client is a client of the token endpoint.
+// Client is a client of the authorization server.
 type Client struct {
 	// ID is client_id. Required.
 	ID string
-	// Secret is client_secret. "" means a public client, which may not use the
-	// client credentials grant (RFC 6749 §4.4).
+	// Secret is client_secret. "" without Keys means a public client, which may not use
+	// the client credentials grant (RFC 6749 §4.4) nor introspection.
 	Secret string
+	// Keys is a JWK Set with the public keys of a client that authenticates by
+	// private_key_jwt (RFC 7523 §2.2); Secret must be "" then.
+	Keys []byte
+	// RedirectURIs are compared as strings; only for http URIs with a loopback IP address
+	// any port will do (RFC 8252 §7.3). None: no authorization request succeeds.
+	RedirectURIs []string
 	// Scopes are the scopes it may ask for, and those it gets if it asks for none.
 	// nil means any, and none by default.
 	Scopes []string
+	// OpaqueTokens makes its access tokens opaque, for APIs that introspect.
+	OpaqueTokens bool
+	// TokenEdits are applied to the access tokens that the endpoints issue to it.
+	TokenEdits []Edit
+}
+
+// User is a resource owner.
+type User struct {
+	// Subject is sub. Required.
+	Subject string
+	// Name is what the consent page shows. "" means Subject.
+	Name string
+	// Password is for the resource owner password grant alone (RFC 6749 §4.3); the
+	// consent page asks for none. "" means that this user cannot use that grant.
+	Password string
+	// Claims are what userinfo and ID tokens say beside sub.
+	Claims map[string]any
 }
 
 // complete fills in the defaults, except those of Issuer, and checks the rest.
@@ -61,7 +120,19 @@ func (c Config) complete() (Config, error) {
 		c.Algorithm = "RS256"
 	}
 	if c.Clients == nil {
-		c.Clients = []Client{{ID: "test-client", Secret: "test-secret"}}
+		c.Clients = []Client{{ID: "test-client", Secret: "test-secret", RedirectURIs: []string{"https://client.test/callback"}}}
+	}
+	if c.Users == nil {
+		c.Users = []User{{Subject: "user-1", Name: "Test User"}}
+	}
+	if c.CodeLifetime == 0 {
+		c.CodeLifetime = time.Minute
+	}
+	if c.RefreshLifetime == 0 {
+		c.RefreshLifetime = 24 * time.Hour
+	}
+	if c.DeviceInterval == 0 {
+		c.DeviceInterval = 5 * time.Second
 	}
 	if c.TokenLifetime == 0 {
 		c.TokenLifetime = 10 * time.Minute
@@ -69,7 +140,10 @@ func (c Config) complete() (Config, error) {
 	if c.Now == nil {
 		c.Now = time.Now
 	}
-	return c, errors.Join(c.checkIssuer(), c.checkAlgorithm(), c.checkAudience(), c.checkClients(), c.checkLifetime())
+	if hook.Nil(c.Random) {
+		c.Random = rand.Reader
+	}
+	return c, errors.Join(c.checkIssuer(), c.checkAlgorithm(), c.checkKey(), c.checkAudience(), c.checkClients(), c.checkUsers(), c.checkLifetimes())
 }
 
 func (c Config) checkIssuer() error {
@@ -85,6 +159,9 @@ func (c Config) checkIssuer() error {
 }
 
 func (c Config) checkAlgorithm() error {
+	if jose.HMAC(c.Algorithm) {
+		return nil
+	}
 	if _, err := family(c.Algorithm); err != nil {
 		return fmt.Errorf("oauthtest: Algorithm: %w", err)
 	}
@@ -96,29 +173,6 @@ func (c Config) checkAudience() error {
 		if aud == "" {
 			return errors.New("oauthtest: Audience holds an empty string: name the API, for example by its URL")
 		}
-	}
-	return nil
-}
-
-func (c Config) checkClients() error {
-	seen := map[string]bool{}
-	for _, cl := range c.Clients {
-		if cl.ID == "" || seen[cl.ID] {
-			return fmt.Errorf("oauthtest: Clients: ID %q is empty or used twice", cl.ID)
-		}
-		seen[cl.ID] = true
-		for _, s := range cl.Scopes {
-			if !scopetoken.Valid(s) {
-				return fmt.Errorf("oauthtest: Clients: %q is not a scope token (RFC 6749 §3.3)", s)
-			}
-		}
-	}
-	return nil
-}
-
-func (c Config) checkLifetime() error {
-	if c.TokenLifetime < time.Second {
-		return errors.New("oauthtest: TokenLifetime must be a second or more; for an expired token use the ExpiresIn edit")
 	}
 	return nil
 }

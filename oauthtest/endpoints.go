@@ -3,11 +3,11 @@
 package oauthtest
 
 import (
-	"bytes"
-	"encoding/json"
 	"net/http"
 	"net/url"
 	"strings"
+
+	"github.com/bearerguard/bearerguard/internal/jose"
 )
 
 const (
@@ -15,79 +15,67 @@ const (
 	oidcSuffix  = "/.well-known/openid-configuration"
 )
 
-// endpoints maps paths to handlers. An issuer with a path has its metadata at
+// endpoints maps paths to endpoints. An issuer with a path has its metadata at
 // three places: RFC 8414 §3.1 inserts the suffix before the path, OpenID Connect
 // Discovery §4 appends it, and RFC 8414 §5 knows the OpenID suffix inserted.
-func (s *Server) endpoints() map[string]http.HandlerFunc {
+func (s *Server) endpoints() map[string]Endpoint {
 	u, _ := url.Parse(s.issuer)
 	base := strings.TrimSuffix(u.Path, "/")
-	return map[string]http.HandlerFunc{
-		oauthSuffix + base: s.serveMetadata,
-		base + oidcSuffix:  s.serveMetadata,
-		oidcSuffix + base:  s.serveMetadata,
-		base + "/jwks":     s.serveKeys,
-		base + "/token":    s.serveToken,
+	paths := map[string]Endpoint{
+		oauthSuffix + base:             EndpointMetadata,
+		base + oidcSuffix:              EndpointMetadata,
+		oidcSuffix + base:              EndpointMetadata,
+		base + "/authorize":            EndpointAuthorization,
+		base + "/token":                EndpointToken,
+		base + "/introspect":           EndpointIntrospection,
+		base + "/revoke":               EndpointRevocation,
+		base + "/userinfo":             EndpointUserinfo,
+		base + "/device_authorization": EndpointDevice,
+		base + "/device":               EndpointDevicePage,
 	}
+	if !jose.HMAC(s.cfg.Algorithm) { // a shared secret is published nowhere
+		paths[base+"/jwks"] = EndpointKeySet
+	}
+	return paths
 }
 
-// serve answers for the whole server.
-func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
-	h, ok := s.routes[r.URL.Path]
-	if !ok {
-		http.NotFound(w, r)
+func (s *Server) handler(e Endpoint) http.HandlerFunc {
+	return map[Endpoint]http.HandlerFunc{
+		EndpointMetadata: s.serveMetadata, EndpointKeySet: s.serveKeys,
+		EndpointAuthorization: s.serveAuthorize, EndpointToken: s.serveToken,
+		EndpointIntrospection: s.serveIntrospection, EndpointRevocation: s.serveRevocation,
+		EndpointUserinfo: s.serveUserinfo,
+		EndpointDevice:   s.serveDevice, EndpointDevicePage: s.serveDevicePage,
+	}[e]
+}
+
+// serve answers for one endpoint, as far as its fault lets it.
+func (s *Server) serve(w http.ResponseWriter, r *http.Request, e Endpoint) {
+	if e == EndpointKeySet {
+		s.fetches.Add(1)
+	}
+	if f, faulty := s.fault(e); faulty {
+		f.serve(w, r, s.host.done, func(w http.ResponseWriter) { s.answer(w, r, e) })
 		return
 	}
-	h(w, r)
+	s.answer(w, r, e)
 }
 
-// metadata has the members of RFC 8414 §2 and those that OpenID Connect Discovery
-// §3 requires of a provider which signs nothing but access tokens so far.
-// response_types_supported is left out: it would be empty (RFC 8414 §3.2).
-type metadata struct {
-	Issuer        string   `json:"issuer"`
-	KeySet        string   `json:"jwks_uri"`
-	TokenEndpoint string   `json:"token_endpoint"`
-	Grants        []string `json:"grant_types_supported"`
-	ClientAuth    []string `json:"token_endpoint_auth_methods_supported"`
-	SubjectTypes  []string `json:"subject_types_supported"`
-	Signing       []string `json:"id_token_signing_alg_values_supported"`
-}
-
-func (s *Server) serveMetadata(w http.ResponseWriter, r *http.Request) {
-	base := strings.TrimSuffix(s.issuer, "/")
-	body, err := json.Marshal(metadata{
-		Issuer:        s.issuer,
-		KeySet:        base + "/jwks",
-		TokenEndpoint: base + "/token",
-		Grants:        []string{"client_credentials"},
-		ClientAuth:    []string{"client_secret_basic", "client_secret_post"},
-		SubjectTypes:  []string{"public"},
-		Signing:       []string{s.cfg.Algorithm},
-	})
-	if err != nil {
-		http.Error(w, "metadata", http.StatusInternalServerError)
+func (s *Server) answer(w http.ResponseWriter, r *http.Request, e Endpoint) {
+	if s.outage.Load() {
+		http.Error(w, "outage", http.StatusServiceUnavailable)
 		return
 	}
-	s.serveDocument(w, r, body)
+	s.handler(e)(w, r)
 }
 
 func (s *Server) serveKeys(w http.ResponseWriter, r *http.Request) {
-	s.fetches.Add(1)
 	s.serveDocument(w, r, s.keySet())
 }
 
-// keySet is the JWK Set (RFC 7517 §5) of the newest two keys.
-func (s *Server) keySet() []byte {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	var keys [][]byte
-	for _, k := range s.keys[:min(2, len(s.keys))] {
-		keys = append(keys, k.jwk)
-	}
-	return []byte(`{"keys":[` + string(bytes.Join(keys, []byte(","))) + `]}`)
-}
-
+// serveDocument lets scripts of every origin read what is public anyway.
 func (s *Server) serveDocument(w http.ResponseWriter, r *http.Request, body []byte) {
+	w.Header().Set("Access-Control-Allow-Origin", "*")
 	if s.refused(w, r, http.MethodGet) {
 		return
 	}
@@ -98,16 +86,12 @@ func (s *Server) serveDocument(w http.ResponseWriter, r *http.Request, body []by
 	w.Write(body) // the client has gone
 }
 
-// refused answers during an outage, and to any other method.
+// refused answers to any other method.
 func (s *Server) refused(w http.ResponseWriter, r *http.Request, method string) bool {
-	switch {
-	case s.outage.Load():
-		http.Error(w, "outage", http.StatusServiceUnavailable)
-	case r.Method != method:
-		w.Header().Set("Allow", method)
-		http.Error(w, "method not allowed", http.StatusMethodNotAllowed)
-	default:
+	if r.Method == method {
 		return false
 	}
+	w.Header().Set("Allow", method)
+	http.Error(w, "method not allowed", http.StatusMethodNotAllowed)
 	return true
 }

@@ -3,9 +3,7 @@
 package oauthtest
 
 import (
-	"crypto/subtle"
 	"encoding/json"
-	"mime"
 	"net/http"
 	"net/url"
 	"slices"
@@ -14,143 +12,79 @@ import (
 	"github.com/bearerguard/bearerguard/internal/scopetoken"
 )
 
-// maxForm bounds the body of a token request.
-const maxForm = 64 << 10
-
-// refusal is an error answer of the token endpoint (RFC 6749 §5.2).
-type refusal struct {
-	Code        string `json:"error"`
-	Description string `json:"error_description"`
-}
-
-func invalidRequest(why string) *refusal { return &refusal{"invalid_request", why} }
-
-var badClient = &refusal{"invalid_client", "unknown client, wrong secret, or no client authentication"}
-
 // grant is a successful answer (RFC 6749 §5.1).
 type grant struct {
-	AccessToken string `json:"access_token"`
-	TokenType   string `json:"token_type"`
-	ExpiresIn   int64  `json:"expires_in"`
-	Scope       string `json:"scope,omitempty"`
+	AccessToken  string          `json:"access_token"`
+	IssuedType   string          `json:"issued_token_type,omitempty"` // RFC 8693 §2.2.1
+	TokenType    string          `json:"token_type"`
+	ExpiresIn    int64           `json:"expires_in"`
+	Scope        string          `json:"scope,omitempty"`
+	RefreshToken string          `json:"refresh_token,omitempty"`
+	IDToken      string          `json:"id_token,omitempty"`              // OpenID Connect Core 1.0 §3.1.3.3
+	Details      json.RawMessage `json:"authorization_details,omitempty"` // RFC 9396 §7
+}
+
+// granter decides the requests of one grant type.
+type granter func(client Client, form url.Values) (*grant, *refusal, error)
+
+// granters maps the values of grant_type; the metadata lists the same.
+func (s *Server) granters() map[string]granter {
+	g := map[string]granter{
+		"authorization_code": s.codeGrant,
+		"client_credentials": s.clientCredentials,
+		"refresh_token":      s.refreshGrant,
+		deviceGrantType:      s.deviceTokens,
+		exchangeGrantType:    s.exchange,
+	}
+	if s.cfg.LegacyGrants {
+		g["password"] = s.passwordGrant
+	}
+	return g
 }
 
 func (s *Server) serveToken(w http.ResponseWriter, r *http.Request) {
-	w.Header().Set("Cache-Control", "no-store")
-	w.Header().Set("Pragma", "no-cache") // RFC 6749 §5.1 asks for both
-	if s.refused(w, r, http.MethodPost) {
-		return
-	}
-	w.Header().Set("Content-Type", "application/json")
-	granted, refused, err := s.grant(w, r)
-	switch {
-	case err != nil:
-		http.Error(w, "cannot make a token", http.StatusInternalServerError)
-	case refused == nil:
-		writeJSON(w, http.StatusOK, granted)
-	case refused == badClient:
-		w.Header().Set("WWW-Authenticate", `Basic realm="oauthtest"`)
-		writeJSON(w, http.StatusUnauthorized, refused)
-	default:
-		writeJSON(w, http.StatusBadRequest, refused)
-	}
+	anyOrigin(w)
+	s.serveForm(w, r, s.grantFor)
 }
 
-func writeJSON(w http.ResponseWriter, status int, body any) {
-	w.WriteHeader(status)
-	json.NewEncoder(w).Encode(body) // the client has gone
-}
-
-// grant decides a token request: its form, then the client, then what it asks for.
-func (s *Server) grant(w http.ResponseWriter, r *http.Request) (*grant, *refusal, error) {
-	form, refused := parseForm(w, r)
-	if refused != nil {
-		return nil, refused, nil
-	}
-	client, refused := s.authenticate(r, form)
-	if refused != nil {
-		return nil, refused, nil
-	}
-	switch form.Get("grant_type") {
-	case "":
+func (s *Server) grantFor(client Client, form url.Values) (any, *refusal, error) {
+	name := form.Get("grant_type")
+	if name == "" {
 		return nil, invalidRequest("grant_type is missing"), nil
-	case "client_credentials":
-		return s.clientCredentials(client, form)
 	}
-	return nil, &refusal{"unsupported_grant_type", "only client_credentials is supported"}, nil
+	decide, ok := s.granters()[name]
+	if !ok {
+		return nil, &refusal{"unsupported_grant_type", "grant_types_supported in the metadata lists what is"}, nil
+	}
+	return decide(client, form)
 }
 
+// clientCredentials is for confidential clients only (RFC 6749 §4.4), and gives no
+// refresh token (§4.4.3).
 func (s *Server) clientCredentials(client Client, form url.Values) (*grant, *refusal, error) {
+	if client.public() {
+		return nil, badClient, nil
+	}
+	a, refused := s.requested(client, form)
+	if refused != nil {
+		return nil, refused, nil
+	}
+	g, err := s.issue(a, a.scopes, a.audience)
+	return g, nil, err
+}
+
+// requested makes the authorization that a form asks for by scope and resource, without
+// a resource owner yet.
+func (s *Server) requested(client Client, form url.Values) (*authorization, *refusal) {
 	scopes, ok := client.grantScopes(form.Get("scope"))
 	if !ok {
-		return nil, &refusal{"invalid_scope", "a scope is malformed or not allowed for this client"}, nil
+		return nil, badScope
 	}
 	aud, ok := s.grantAudience(form["resource"])
 	if !ok {
-		return nil, &refusal{"invalid_target", "the resource is missing, malformed or unknown"}, nil
+		return nil, badTarget
 	}
-	// No resource owner is involved, so that sub names the client (RFC 9068 §2.2).
-	raw, err := s.mint(Subject(client.ID), ClientID(client.ID), Audience(aud...), Scope(scopes...))
-	if err != nil {
-		return nil, nil, err
-	}
-	return &grant{raw, "Bearer", int64(s.cfg.TokenLifetime.Seconds()), strings.Join(scopes, " ")}, nil, nil
-}
-
-// parseForm reads the body alone: parameters in the URL are none (RFC 6749 §2.3.1).
-func parseForm(w http.ResponseWriter, r *http.Request) (url.Values, *refusal) {
-	if mt, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || mt != "application/x-www-form-urlencoded" {
-		return nil, invalidRequest("the body must be application/x-www-form-urlencoded")
-	}
-	r.Body = http.MaxBytesReader(w, r.Body, maxForm)
-	if err := r.ParseForm(); err != nil {
-		return nil, invalidRequest("the form cannot be read")
-	}
-	form := url.Values{}
-	for name, values := range r.PostForm {
-		// RFC 6749 §3.2 forbids repetition; RFC 8707 §2 allows it for resource.
-		if len(values) > 1 && name != "resource" {
-			return nil, invalidRequest("a parameter is repeated")
-		}
-		for _, v := range values {
-			if v != "" { // without a value it counts as omitted (RFC 6749 §3.2)
-				form.Add(name, v)
-			}
-		}
-	}
-	return form, nil
-}
-
-// authenticate knows client_secret_basic and client_secret_post, and refuses the
-// use of both at once (RFC 6749 §2.3).
-func (s *Server) authenticate(r *http.Request, form url.Values) (Client, *refusal) {
-	id, secret := form.Get("client_id"), form.Get("client_secret")
-	if lines := r.Header.Values("Authorization"); len(lines) > 0 {
-		basicID, basicSecret, ok := basicCredentials(r)
-		switch {
-		case len(lines) > 1 || secret != "":
-			return Client{}, invalidRequest("more than one client authentication")
-		case !ok:
-			return Client{}, badClient
-		case id != "" && id != basicID:
-			return Client{}, invalidRequest("client_id differs from the authenticated client")
-		}
-		id, secret = basicID, basicSecret
-	}
-	for _, c := range s.cfg.Clients {
-		if c.ID == id && c.Secret != "" && subtle.ConstantTimeCompare([]byte(c.Secret), []byte(secret)) == 1 {
-			return c, nil
-		}
-	}
-	return Client{}, badClient
-}
-
-// basicCredentials undoes the form encoding inside HTTP Basic (RFC 6749 §2.3.1).
-func basicCredentials(r *http.Request) (id, secret string, ok bool) {
-	id, secret, ok = r.BasicAuth()
-	id, errID := url.QueryUnescape(id)
-	secret, errSecret := url.QueryUnescape(secret)
-	return id, secret, ok && errID == nil && errSecret == nil
+	return &authorization{client: client.ID, scopes: scopes, audience: aud}, nil
 }
 
 // grantScopes returns the scopes asked for, or the client's own if none are.
@@ -161,6 +95,21 @@ func (c Client) grantScopes(requested string) ([]string, bool) {
 	scopes := strings.Split(requested, " ")
 	for _, s := range scopes {
 		if !scopetoken.Valid(s) || c.Scopes != nil && !slices.Contains(c.Scopes, s) {
+			return nil, false
+		}
+	}
+	return scopes, true
+}
+
+// narrowScopes returns the scopes asked for, which must be among those granted, or all
+// of these.
+func narrowScopes(requested string, granted []string) ([]string, bool) {
+	if requested == "" {
+		return granted, true
+	}
+	scopes := strings.Split(requested, " ")
+	for _, s := range scopes {
+		if !slices.Contains(granted, s) {
 			return nil, false
 		}
 	}
@@ -180,7 +129,32 @@ func (s *Server) grantAudience(resources []string) ([]string, bool) {
 			return nil, false
 		}
 	}
-	return resources, true
+	return distinct(resources), true
+}
+
+// distinct drops what was said before.
+func distinct(names []string) []string {
+	var list []string
+	for _, name := range names {
+		if !slices.Contains(list, name) {
+			list = append(list, name)
+		}
+	}
+	return list
+}
+
+// narrowAudience returns the resources asked for, which must be among those granted, or
+// all of these (RFC 8707 §2.2).
+func (a *authorization) narrowAudience(resources []string) ([]string, bool) {
+	if len(resources) == 0 {
+		return a.audience, true
+	}
+	for _, r := range resources {
+		if !slices.Contains(a.audience, r) {
+			return nil, false
+		}
+	}
+	return distinct(resources), true
 }
 
 // clientID is the client of a token that a test makes.

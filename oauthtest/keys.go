@@ -9,18 +9,32 @@ import (
 	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/rsa"
+	"encoding/base64"
+	"errors"
 	"fmt"
 	"sync"
 	"sync/atomic"
 
+	"github.com/bearerguard/bearerguard/internal/hook"
 	"github.com/bearerguard/bearerguard/internal/jose"
 )
 
-// signingKey is a private key with its kid and its public JWK.
+// signingKey is a private key with its kid and its public JWK, or a secret.
 type signingKey struct {
-	id      string
-	private crypto.Signer
-	jwk     []byte
+	id        string
+	private   crypto.Signer
+	secret    []byte // for HMAC, instead of private and jwk
+	jwk       []byte
+	published bool // guarded by the server
+	own       bool // from Config.Key: no other server may have it
+}
+
+// signer is what jose.Sign takes.
+func (k *signingKey) signer() any {
+	if k.secret != nil {
+		return k.secret
+	}
+	return k.private
 }
 
 // serial numbers the kids of the process. A key serves again after its server is
@@ -29,16 +43,81 @@ var serial atomic.Int64
 
 // newSigningKey takes a key that no other open server has.
 func newSigningKey(alg string) (*signingKey, error) {
+	id := fmt.Sprintf("key-%d", serial.Add(1))
+	if jose.HMAC(alg) {
+		return &signingKey{id: id, secret: newSecret(alg)}, nil
+	}
 	private, err := spare.take(alg)
 	if err != nil {
 		return nil, err
 	}
-	id := fmt.Sprintf("key-%d", serial.Add(1))
+	return describe(id, alg, private)
+}
+
+func describe(id, alg string, private crypto.Signer) (*signingKey, error) {
 	jwk, err := jose.PublicJWK(private.Public(), map[string]any{"kid": id, "alg": alg, "use": "sig"})
 	if err != nil {
 		return nil, fmt.Errorf("oauthtest: make JWK: %w", err)
 	}
 	return &signingKey{id: id, private: private, jwk: jwk}, nil
+}
+
+// firstKey is Config.Key, under its thumbprint (RFC 7638), or a new one.
+func firstKey(cfg Config) (*signingKey, error) {
+	if cfg.Key == nil {
+		key, err := newSigningKey(cfg.Algorithm)
+		if err != nil {
+			return nil, err
+		}
+		key.published = key.jwk != nil
+		return key, nil
+	}
+	parsed, err := parsePublic(cfg.Key)
+	if err != nil {
+		return nil, err
+	}
+	sum, err := parsed.Thumbprint()
+	if err != nil {
+		return nil, fmt.Errorf("oauthtest: Key: %w", err)
+	}
+	key, err := describe(base64.RawURLEncoding.EncodeToString(sum[:]), cfg.Algorithm, cfg.Key)
+	if err != nil {
+		return nil, err
+	}
+	key.published, key.own = true, true
+	return key, nil
+}
+
+func parsePublic(private crypto.Signer) (*jose.Key, error) {
+	jwk, err := jose.PublicJWK(private.Public(), nil)
+	if err != nil {
+		return nil, fmt.Errorf("oauthtest: Key: %w", err)
+	}
+	key, err := jose.ParseKey(jwk)
+	if err != nil {
+		return nil, fmt.Errorf("oauthtest: Key cannot sign what a verifier accepts: %w", err)
+	}
+	return key, nil
+}
+
+// checkKey: a key of the wrong kind would show only when the first token is refused.
+func (c Config) checkKey() error {
+	switch {
+	case c.Key == nil:
+		return nil
+	case hook.Nil(c.Key):
+		return errors.New("oauthtest: Key is a nil pointer: leave the field out, or set a key")
+	case jose.HMAC(c.Algorithm):
+		return fmt.Errorf("oauthtest: Key is set, but %s signs with a secret: leave one of them out", c.Algorithm)
+	}
+	key, err := parsePublic(c.Key)
+	if err != nil {
+		return err
+	}
+	if !key.Fits(c.Algorithm) {
+		return fmt.Errorf("oauthtest: Key is of type %s, which does not sign %s: set Algorithm to one that it signs", key.Type(), c.Algorithm)
+	}
+	return nil
 }
 
 // family names the kind of key that alg signs with.
@@ -51,7 +130,7 @@ func family(alg string) (string, error) {
 	case "EdDSA", "Ed25519":
 		return "Ed25519", nil
 	}
-	return "", fmt.Errorf("%q is not a signature algorithm with a public key; for HS256, HS384 and HS512 use verifier.NewSymmetric", alg)
+	return "", fmt.Errorf("%q is not a signature algorithm with a public key", alg)
 }
 
 func generate(family string) (crypto.Signer, error) {
@@ -100,6 +179,17 @@ func (r *keyring) giveBack(alg string, keys []crypto.Signer) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.free[f] = append(r.free[f], keys...)
+}
+
+// borrowed are those of keys that came from spare.
+func borrowed(keys []*signingKey) []crypto.Signer {
+	var ks []crypto.Signer
+	for _, k := range keys {
+		if k.private != nil && !k.own {
+			ks = append(ks, k.private)
+		}
+	}
+	return ks
 }
 
 // forger returns the one key per family that no server ever publishes.

@@ -4,8 +4,7 @@ package oauthtest
 
 import (
 	"cmp"
-	"context"
-	"crypto"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net"
@@ -16,37 +15,42 @@ import (
 	"sync/atomic"
 	"testing"
 
+	"github.com/bearerguard/bearerguard/internal/jose"
 	"github.com/bearerguard/bearerguard/internal/memnet"
 	"github.com/bearerguard/bearerguard/jwkscache"
 	"github.com/bearerguard/bearerguard/verifier"
 )
 
 // Server is a running test authorization server. All methods are safe for
-// concurrent use. Make it with [NewServer] or [Listen].
+// concurrent use. Make it with [NewServer], [Listen] or [Server.Tenant].
 type Server struct {
 	cfg    Config
 	issuer string
 	tb     testing.TB // nil under Listen
-	routes map[string]http.HandlerFunc
+	host   *host
+	routes map[string]Endpoint
 
-	http      *http.Server
-	transport *http.Transport
-	served    chan struct{} // closed when Serve has returned
-	closing   sync.Once
-	closed    error
+	closing sync.Once
+	closed  error
 
 	outage  atomic.Bool
 	fetches atomic.Int64
 
 	mu       sync.Mutex
 	audience []string
-	keys     []*signingKey // newest first; only the first two are published
+	keys     []*signingKey     // newest first, withdrawn ones too
+	extra    []json.RawMessage // hostile keys that are published beside these
+	edited   []byte            // what EditKeySet made of the key set, or nil
+	faults   map[Endpoint]*Fault
 	caches   []*jwkscache.Cache
+
+	store *store
 }
 
 // NewServer starts a server in memory and closes it, after the key caches that it
 // made, when the test ends. Only [Server.HTTPClient] reaches it, and only by the
-// host of its issuer. Each edit may change the [Config]. A fault fails the test.
+// scheme and host of its issuer. Each edit may change the [Config]. A fault fails
+// the test.
 func NewServer(t testing.TB, edits ...func(*Config)) *Server {
 	t.Helper()
 	cfg := Config{Issuer: "https://issuer.test"}
@@ -59,24 +63,27 @@ func NewServer(t testing.TB, edits ...func(*Config)) *Server {
 	}
 	s.tb = t
 	u, _ := url.Parse(s.issuer) // complete parsed it before
-	l := memnet.Listen(u.Host)
-	s.transport = l.Transport()
-	s.start(l, s.onlyHost(u.Host))
+	// One listener per scheme, so that a request over plain http is seen to be one.
+	plain, secure := memnet.Listen("http"), memnet.Listen("https")
+	s.host = newHost(s, &http.Transport{DialContext: plain.Dial, DialTLSContext: secure.Dial})
+	s.host.only = origin(u)
+	s.host.start(plain, secure)
 	t.Cleanup(func() { s.Close() })
 	return s
 }
 
-// Listen starts a server on a loopback address, over plain http, for use without
-// a test; the caller closes it. An address that is not on loopback is refused, and
-// so is an https issuer. [Server.HTTPClient] reaches it by the host of its issuer,
-// whatever that name stands for elsewhere.
+// Listen starts a server on a loopback address, over https if Config.TLS is set and
+// over http if not, for use without a test; the caller closes it. An address that is
+// not on loopback is refused, and so is an issuer of the other scheme.
+// [Server.HTTPClient] reaches it by the host of its issuer, whatever that name stands
+// for elsewhere.
 func Listen(cfg Config) (*Server, error) {
 	addr, err := loopback(cfg.Addr)
 	if err != nil {
 		return nil, err
 	}
-	if u, err := url.Parse(cfg.Issuer); err == nil && u.Scheme == "https" {
-		return nil, errors.New("oauthtest: Issuer is an https URL, but Listen serves without TLS: use an http URL, or NewServer")
+	if err := cfg.checkScheme(); err != nil {
+		return nil, err
 	}
 	s, err := newServer(cfg)
 	if err != nil {
@@ -86,99 +93,76 @@ func Listen(cfg Config) (*Server, error) {
 	if err != nil {
 		return nil, fmt.Errorf("oauthtest: %w", err)
 	}
-	if s.issuer == "" {
-		s.issuer = "http://" + l.Addr().String()
-	}
+	s.issuer = cmp.Or(s.issuer, cfg.scheme()+"://"+l.Addr().String())
 	u, _ := url.Parse(s.issuer) // complete parsed it before
-	s.transport = &http.Transport{DialContext: dialer(u, l.Addr().String())}
-	s.start(l, s.serve)
+	s.host = newHost(s, &http.Transport{DialContext: dialer(u, l.Addr().String())})
+	if cfg.TLS {
+		if err := s.host.secure(u.Hostname()); err != nil {
+			return nil, errors.Join(err, l.Close())
+		}
+	}
+	s.host.start(l)
 	return s, nil
 }
 
-// dialer leads connections for the host of an http issuer to addr.
-func dialer(issuer *url.URL, addr string) func(context.Context, string, string) (net.Conn, error) {
-	host := net.JoinHostPort(issuer.Hostname(), cmp.Or(issuer.Port(), "80"))
-	return func(ctx context.Context, network, to string) (net.Conn, error) {
-		if to == host {
-			to = addr
-		}
-		return new(net.Dialer).DialContext(ctx, network, to)
-	}
-}
-
+// newServer makes all of a server but its place in the network.
 func newServer(cfg Config) (*Server, error) {
 	cfg, err := cfg.complete()
 	if err != nil {
 		return nil, err
 	}
-	s := &Server{cfg: cfg, issuer: cfg.Issuer, served: make(chan struct{}), audience: slices.Clone(cfg.Audience)}
-	return s, s.addKey()
-}
-
-func (s *Server) start(l net.Listener, h http.HandlerFunc) {
-	s.routes = s.endpoints()
-	s.http = &http.Server{Handler: h}
-	go func() {
-		defer close(s.served)
-		s.http.Serve(l) // ends with ErrServerClosed
-	}()
-}
-
-// onlyHost refuses other hosts, which the transport in memory leads here, too:
-// else a test could not see that something asks a host it should not.
-func (s *Server) onlyHost(host string) http.HandlerFunc {
-	return func(w http.ResponseWriter, r *http.Request) {
-		if r.Host != host {
-			http.Error(w, "no such host", http.StatusMisdirectedRequest)
-			return
-		}
-		s.serve(w, r)
+	s := &Server{cfg: cfg, issuer: cfg.Issuer, store: newStore(), faults: map[Endpoint]*Fault{}, audience: slices.Clone(cfg.Audience)}
+	key, err := firstKey(cfg)
+	if err != nil {
+		return nil, err
 	}
+	s.keys = []*signingKey{key}
+	return s, nil
 }
 
-// Close closes the caches made by VerifierConfig, then the server. Further calls
-// return the same. Tokens can still be made afterwards. Since making keys is slow,
-// later servers of the process use these again, under another kid: they know no
-// token of this server, unless an edit took the kid out of it.
+// Close closes the caches made by VerifierConfig, then the server with all its
+// tenants, and waits for requests that are under way. Further calls return the same.
+// Tokens can still be made afterwards. Since making keys is slow, later servers of the
+// process use these again, under another kid: they know no token of this server,
+// unless an edit took the kid out of it. Closing a tenant leaves its host running.
 func (s *Server) Close() error {
 	s.closing.Do(func() {
+		var errs []error
+		for _, tenant := range s.host.remove(s) {
+			errs = append(errs, tenant.Close())
+		}
 		s.mu.Lock()
 		caches, keys := s.caches, s.keys
 		s.mu.Unlock()
-		var errs []error
 		for _, c := range caches {
 			errs = append(errs, c.Close())
 		}
-		errs = append(errs, s.http.Close())
-		<-s.served
-		s.transport.CloseIdleConnections()
-		spare.giveBack(s.cfg.Algorithm, privates(keys))
+		if s == s.host.root {
+			errs = append(errs, s.host.close())
+		}
+		spare.giveBack(s.cfg.Algorithm, borrowed(keys))
 		s.closed = errors.Join(errs...)
 	})
 	return s.closed
-}
-
-func privates(keys []*signingKey) []crypto.Signer {
-	var ks []crypto.Signer
-	for _, k := range keys {
-		ks = append(ks, k.private)
-	}
-	return ks
 }
 
 // Issuer returns the issuer identifier.
 func (s *Server) Issuer() string { return s.issuer }
 
 // HTTPClient returns a client that reaches the server, and needs no network where
-// the server needs none.
-func (s *Server) HTTPClient() *http.Client { return &http.Client{Transport: s.transport} }
+// the server needs none. It trusts the certificate of a server with Config.TLS.
+func (s *Server) HTTPClient() *http.Client { return &http.Client{Transport: s.host.transport} }
 
 // VerifierConfig returns the configuration of a verifier that trusts this server,
 // for an API with the given audience. Its Keys are a new [jwkscache.Cache] with
 // default settings, which Close closes. The audiences also become resources that a
-// client can ask for, and the first one ever given is the default of Token.
+// client can ask for, and the first one ever given is the default of Token. It fails
+// the test if Config.Algorithm is one of HMAC, which [Server.SymmetricConfig] is for.
 func (s *Server) VerifierConfig(aud ...string) verifier.Config {
 	s.helper()
+	if jose.HMAC(s.cfg.Algorithm) {
+		s.fatalf("oauthtest: a server that signs with %s has no key set: use verifier.NewSymmetric(as.SymmetricConfig(…))", s.cfg.Algorithm)
+	}
 	cfg := jwkscache.Config{Issuer: s.issuer, HTTPClient: s.HTTPClient()}
 	if u, err := url.Parse(s.issuer); err == nil && u.Scheme == "http" {
 		cfg.InsecureHosts = []string{u.Hostname()}
@@ -188,40 +172,27 @@ func (s *Server) VerifierConfig(aud ...string) verifier.Config {
 		s.fatalf("oauthtest: %v", err)
 	}
 	s.mu.Lock()
-	defer s.mu.Unlock()
 	s.caches = append(s.caches, keys)
+	s.mu.Unlock()
+	s.addAudience(aud)
+	return verifier.Config{Issuer: s.issuer, Audience: aud, Keys: keys, Now: s.cfg.Now}
+}
+
+func (s *Server) addAudience(aud []string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	for _, a := range aud {
 		if a != "" && !slices.Contains(s.audience, a) {
 			s.audience = append(s.audience, a)
 		}
 	}
-	return verifier.Config{Issuer: s.issuer, Audience: aud, Keys: keys, Now: s.cfg.Now}
-}
-
-// Rotate makes a new key, which signs from now on. The key set then holds the new
-// key and the one before it; older ones are withdrawn.
-func (s *Server) Rotate() {
-	s.helper()
-	if err := s.addKey(); err != nil {
-		s.fatalf("%v", err)
-	}
-}
-
-func (s *Server) addKey() error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	key, err := newSigningKey(s.cfg.Algorithm)
-	if err != nil {
-		return err
-	}
-	s.keys = append([]*signingKey{key}, s.keys...)
-	return nil
 }
 
 // SetOutage makes every endpoint answer 503 while on is true. Token still works.
 func (s *Server) SetOutage(on bool) { s.outage.Store(on) }
 
-// Fetches returns how often the key set was asked for, also during an outage.
+// Fetches returns how often the key set was asked for, also during an outage or a
+// fault.
 func (s *Server) Fetches() int { return int(s.fetches.Load()) }
 
 func (s *Server) helper() {

@@ -152,7 +152,6 @@ func TestConfigFaults(t *testing.T) {
 		{"Issuer", func(c *oauthtest.Config) { c.Issuer = "https://issuer.test/#" }},
 		{"Issuer", func(c *oauthtest.Config) { c.Issuer = "https://user@issuer.test/" }},
 		{"Algorithm", func(c *oauthtest.Config) { c.Algorithm = "none" }},
-		{"Algorithm", func(c *oauthtest.Config) { c.Algorithm = "HS256" }},
 		{"Audience", func(c *oauthtest.Config) { c.Audience = []string{""} }},
 		{"TokenLifetime", func(c *oauthtest.Config) { c.TokenLifetime = -1 }},
 		{"Clients", func(c *oauthtest.Config) { c.Clients = []oauthtest.Client{{}} }},
@@ -205,6 +204,14 @@ func TestMetadata(t *testing.T) {
 			wantVerdict(t, newVerifier(t, as.VerifierConfig(api)), as.Token(), nil)
 		})
 	}
+	t.Run("TA-26/documents_are_open_to_scripts", func(t *testing.T) {
+		as := oauthtest.NewServer(t)
+		for _, path := range []string{oauth, oidc, "/jwks"} {
+			if got := get(t, as.HTTPClient(), as.Issuer()+path).header.Get("Access-Control-Allow-Origin"); got != "*" {
+				t.Errorf("%s: Access-Control-Allow-Origin %q", path, got)
+			}
+		}
+	})
 	t.Run("TA-04/no_cache_header", func(t *testing.T) {
 		as := oauthtest.NewServer(t)
 		if got := get(t, as.HTTPClient(), as.Issuer()+"/jwks").header.Values("Cache-Control"); got != nil {

@@ -3,8 +3,6 @@
 package oauthtest
 
 import (
-	"crypto"
-	"crypto/rand"
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
@@ -12,6 +10,7 @@ import (
 	"time"
 
 	"github.com/bearerguard/bearerguard/internal/jose"
+	"github.com/bearerguard/bearerguard/verifier"
 )
 
 // Edit changes one thing about a token that [Server.Token] would otherwise make
@@ -24,17 +23,20 @@ type draft struct {
 	claims map[string]any
 	now    time.Time
 	life   time.Duration
-	key    crypto.Signer
+	key    any // what jose.Sign takes
 	forge  bool
+
+	mapping verifier.Mapping // of [Principal]; a server's tokens have the names of RFC 9068
 }
 
 // Scope sets the scope claim (RFC 9068 §2.2.3). Without it, and with no argument,
 // a token has none.
 func Scope(scopes ...string) Edit {
-	if len(scopes) == 0 {
-		return NoClaim("scope")
+	var value any
+	if len(scopes) > 0 {
+		value = strings.Join(scopes, " ")
 	}
-	return Claim("scope", strings.Join(scopes, " "))
+	return func(t *draft) { t.place(t.mapping.Scopes, "scope", value) }
 }
 
 // Audience sets aud: one string as such, several as an array (RFC 7519 §4.1.3).
@@ -49,7 +51,9 @@ func Audience(aud ...string) Edit {
 func Subject(sub string) Edit { return Claim("sub", sub) }
 
 // ClientID sets client_id (RFC 8693 §4.3). The default is the server's first client.
-func ClientID(id string) Edit { return Claim("client_id", id) }
+func ClientID(id string) Edit {
+	return func(t *draft) { t.place(t.mapping.ClientID, "client_id", id) }
+}
 
 // ExpiresIn sets exp to so long after now, in whole seconds; a negative value makes
 // an expired token. iat then moves back with it, so that only exp is wrong.
@@ -120,20 +124,28 @@ func (s *Server) mint(edits ...Edit) (string, error) {
 	}
 	if t.forge {
 		var err error
-		if t.key, err = spare.forger(s.cfg.Algorithm); err != nil {
+		if t.key, err = foreignKey(s.cfg.Algorithm); err != nil {
 			return "", err
 		}
 	}
 	return t.sign(s.cfg.Algorithm)
 }
 
+// foreignKey is one that the issuer never had.
+func foreignKey(alg string) (any, error) {
+	if jose.HMAC(alg) {
+		return newSecret(alg), nil
+	}
+	return spare.forger(alg)
+}
+
 // noAudience marks a draft whose audience is not known yet.
 type noAudience struct{}
 
 func (s *Server) draft() *draft {
+	now, id := s.cfg.Now(), s.random() // not under mu: they may be the test's own
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	now := s.cfg.Now()
 	var aud any = noAudience{}
 	if len(s.audience) > 0 {
 		aud = s.audience[0]
@@ -148,9 +160,9 @@ func (s *Server) draft() *draft {
 			"client_id": s.clientID(),
 			"iat":       now.Unix(),
 			"exp":       now.Add(s.cfg.TokenLifetime).Unix(),
-			"jti":       rand.Text(),
+			"jti":       id,
 		},
-		now: now, life: s.cfg.TokenLifetime, key: key.private,
+		now: now, life: s.cfg.TokenLifetime, key: key.signer(),
 	}
 }
 

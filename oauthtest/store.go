@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package oauthtest
+
+import (
+	"encoding/json"
+	"maps"
+	"sync"
+	"time"
+)
+
+// authorization is what a resource owner, or a client for itself, has granted once:
+// the family of every code and token that comes of it, which end together when one
+// of them is misused or revoked (RFC 9700 §4.14.2, RFC 7009 §2.1).
+type authorization struct {
+	client   string
+	user     *User // nil under client credentials
+	scopes   []string
+	audience []string // what tokens may be asked for (RFC 8707 §2.2)
+	authTime time.Time
+	acr      string
+	nonce    string          // of OpenID Connect, for the ID token
+	details  json.RawMessage // authorization_details (RFC 9396 §2)
+	actor    map[string]any  // act (RFC 8693 §4.1)
+	root     *authorization  // that of the subject token (RFC 8693 §2.1); nil: this one
+	revoked  bool            // guarded by the store; that of family() counts
+}
+
+// code is an authorization code (RFC 6749 §4.1.2).
+type code struct {
+	*authorization
+	redirectURI string // as in the authorization request; "" if it had none
+	challenge   string // code_challenge; "" only with LegacyGrants
+	expires     time.Time
+	used        bool
+}
+
+// refreshToken is one of a chain, of which the last is good (RFC 9700 §4.14.2).
+type refreshToken struct {
+	*authorization
+	scopes  []string
+	expires time.Time
+	used    bool
+}
+
+// accessToken is a token that an endpoint issued.
+type accessToken struct {
+	*authorization
+	claims    map[string]any // numbers are json.Number
+	notBefore time.Time
+	expires   time.Time
+	opaque    bool
+	revoked   bool
+}
+
+// deviceGrant is a device authorization in progress (RFC 8628).
+type deviceGrant struct {
+	*authorization // nil until a user decided
+	client         string
+	userCode       string
+	scopes         []string
+	audience       []string
+	expires        time.Time
+	interval       time.Duration
+	polled         time.Time
+	denied         bool
+}
+
+// store is the memory of the endpoints. Its maps are read and changed under mu only.
+type store struct {
+	mu      sync.Mutex
+	codes   map[string]*code
+	refresh map[string]*refreshToken
+	access  map[string]*accessToken // by the text, of a JWT without its signature: use find
+	devices map[string]*deviceGrant // by device_code
+	pending map[string]*pending     // authorization requests that wait for a decision, by ticket
+	seen    map[string]time.Time    // jti of client assertions, until they expire
+	added   int
+}
+
+func newStore() *store {
+	return &store{
+		codes: map[string]*code{}, refresh: map[string]*refreshToken{}, access: map[string]*accessToken{},
+		devices: map[string]*deviceGrant{}, pending: map[string]*pending{}, seen: map[string]time.Time{},
+	}
+}
+
+// sweepEvery bounds the memory of a server that runs for long, at the cost of a look at
+// every entry.
+const sweepEvery = 1024
+
+// sweep forgets now and then what has expired. A device learns that its code expired for
+// as long again. The caller holds mu.
+func (st *store) sweep(now time.Time) {
+	if st.added++; st.added%sweepEvery != 0 {
+		return
+	}
+	maps.DeleteFunc(st.access, func(_ string, t *accessToken) bool { return !now.Before(t.expires) })
+	maps.DeleteFunc(st.refresh, func(_ string, t *refreshToken) bool { return !now.Before(t.expires) })
+	maps.DeleteFunc(st.devices, func(_ string, d *deviceGrant) bool { return now.Sub(d.expires) > deviceLifetime })
+	maps.DeleteFunc(st.seen, func(_ string, until time.Time) bool { return !now.Before(until) })
+}

@@ -1,0 +1,199 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package oauthtest_test
+
+import (
+	"net/http"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/bearerguard/bearerguard/oauthtest"
+	"github.com/bearerguard/bearerguard/verifier"
+)
+
+// Issuers at one host are behind one verifier, and none passes for another (JV-16).
+func TestTenants(t *testing.T) {
+	for name, as := range map[string]*oauthtest.Server{
+		"memory":            oauthtest.NewServer(t, es256),
+		"loopback":          listen(t, oauthtest.Config{Algorithm: "ES256"}),
+		"TLS":               listen(t, oauthtest.Config{Algorithm: "ES256", TLS: true}),
+		"issuer_with_path":  oauthtest.NewServer(t, es256, func(c *oauthtest.Config) { c.Issuer = "https://issuer.test/t0" }),
+		"issuer_with_slash": oauthtest.NewServer(t, es256, func(c *oauthtest.Config) { c.Issuer = "https://issuer.test/" }),
+	} {
+		servers := []*oauthtest.Server{as, as.Tenant("/t1"), as.Tenant("/t2/", func(c *oauthtest.Config) { c.Algorithm = "RS256" }), as.Tenant("/t1/below")}
+		var parts []*verifier.Verifier
+		for _, s := range servers {
+			parts = append(parts, newVerifier(t, s.VerifierConfig(api)))
+		}
+		joined, err := verifier.Join(parts...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Run("TA-01/tenants_"+name, func(t *testing.T) {
+			for _, s := range servers {
+				wantVerdict(t, joined, s.Token(), nil)
+				for _, other := range servers {
+					if other == s {
+						continue
+					}
+					pretended := oauthtest.Claim("iss", other.Issuer())
+					wantVerdict(t, joined, s.Token(pretended), verifier.ErrUnknownKey)
+					wantVerdict(t, joined, s.Token(pretended, oauthtest.Header("kid", kidOf(t, other.Token()))), pretender(s, other))
+				}
+			}
+		})
+		t.Run("TA-04/tenants_"+name, func(t *testing.T) {
+			for _, s := range servers[1:] {
+				for _, url := range metadataOf(t, s.Issuer()) {
+					if a := get(t, as.HTTPClient(), url); a.status != http.StatusOK || a.json["issuer"] != s.Issuer() {
+						t.Errorf("%s: %d %s", url, a.status, a.body)
+					}
+				}
+			}
+		})
+	}
+}
+
+// pretender: a key of another type is no candidate at all.
+func pretender(s, other *oauthtest.Server) error {
+	if s.PrivateJWK()["kty"] != other.PrivateJWK()["kty"] {
+		return verifier.ErrUnknownKey
+	}
+	return verifier.ErrSignature
+}
+
+// metadataOf lists the three places (RFC 8414 §3.1, §5).
+func metadataOf(t *testing.T, issuer string) []string {
+	t.Helper()
+	at := strings.Index(issuer[len("https://"):], "/") + len("https://")
+	host, path := issuer[:at], strings.TrimSuffix(issuer[at:], "/")
+	const oauth, oidc = "/.well-known/oauth-authorization-server", "/.well-known/openid-configuration"
+	return []string{host + oauth + path, host + path + oidc, host + oidc + path}
+}
+
+// What is set for one issuer is not set for another.
+func TestTenantsAreApart(t *testing.T) {
+	as := oauthtest.NewServer(t, es256, func(c *oauthtest.Config) { c.Audience, c.Now = []string{api}, func() time.Time { return noon } })
+	tenant := as.Tenant("/t1", func(c *oauthtest.Config) {
+		c.Audience = []string{secondAPI}
+		c.Clients = []oauthtest.Client{{ID: "theirs", Secret: "s"}}
+	})
+	t.Run("TA-03/config_is_inherited", func(t *testing.T) {
+		if _, claims := parts(t, tenant.Token()); claims["iat"] != float64(noon.Unix()) || claims["aud"] != secondAPI || claims["client_id"] != "theirs" || claims["iss"] != "https://issuer.test/t1" {
+			t.Errorf("claims %v", claims)
+		}
+		if _, claims := parts(t, as.Token()); claims["aud"] != api || claims["client_id"] != "test-client" {
+			t.Errorf("claims %v", claims)
+		}
+	})
+	t.Run("TA-13/clients", func(t *testing.T) {
+		for secret, want := range map[string]int{"s": want200, "test-secret": want401} {
+			id := map[string]string{"s": "theirs", "test-secret": "test-client"}[secret]
+			if a := tokenRequest(t, tenant, "grant_type=client_credentials", basic(id, secret)); a.status != want {
+				t.Errorf("%s: %d %s", id, a.status, a.body)
+			}
+		}
+	})
+	t.Run("TA-23/faults_outage_requests", func(t *testing.T) {
+		as.ClearRequests()
+		tenant.ClearRequests()
+		tenant.SetFault(oauthtest.EndpointKeySet, oauthtest.Fault{Status: 500})
+		as.SetOutage(true)
+		if a := get(t, as.HTTPClient(), as.Issuer()+"/jwks"); a.status != 503 {
+			t.Errorf("status %d", a.status)
+		}
+		as.SetOutage(false)
+		if a := get(t, as.HTTPClient(), tenant.Issuer()+"/jwks"); a.status != 500 {
+			t.Errorf("status %d", a.status)
+		}
+		wantAsked(t, as, "key set GET https://issuer.test/jwks")
+		wantAsked(t, tenant, "key set GET https://issuer.test/t1/jwks")
+		if as.Fetches() != 1 || tenant.Fetches() != 1 {
+			t.Errorf("%d and %d fetches", as.Fetches(), tenant.Fetches())
+		}
+		tenant.ClearRequests()
+		wantAsked(t, as, "key set GET https://issuer.test/jwks")
+	})
+	t.Run("TA-22/rotation", func(t *testing.T) {
+		before := string(as.KeySet())
+		tenant.RotateAbruptly()
+		if string(as.KeySet()) != before {
+			t.Error("the rotation of a tenant changed other keys")
+		}
+	})
+}
+
+func TestTenantRefused(t *testing.T) {
+	for name, path := range map[string]string{
+		"empty": "", "relative": "t1", "query": "/t1?x", "fragment": "/t1#x", "dots": "/a/../t1", "dot": "/./t1",
+		"double_slash": "//t1", "canary": "/canary", "below_canary": "/canary/t1", "taken": "/taken", "taken_by_the_host": "/",
+		"metadata": "/.well-known/oauth-authorization-server/../x",
+	} {
+		t.Run("TA-01/tenant_refused_"+name, func(t *testing.T) {
+			got := failureOf(func(t testing.TB) {
+				as := oauthtest.NewServer(t, es256)
+				as.Tenant("/taken")
+				as.Tenant(path)
+			})
+			if !strings.Contains(got, "oauthtest") {
+				t.Errorf("failure %q", got)
+			}
+		})
+	}
+	t.Run("TA-01/tenant_refused_with_faulty_config", func(t *testing.T) {
+		got := failureOf(func(t testing.TB) {
+			oauthtest.NewServer(t, es256).Tenant("/t1", func(c *oauthtest.Config) { c.Algorithm = "none" })
+		})
+		if !strings.Contains(got, "Algorithm") {
+			t.Errorf("failure %q", got)
+		}
+	})
+	t.Run("TA-01/tenant_refused_after_close", func(t *testing.T) {
+		got := failureOf(func(t testing.TB) {
+			as := oauthtest.NewServer(t, es256)
+			as.Close()
+			as.Tenant("/t1")
+		})
+		if !strings.Contains(got, "closed") {
+			t.Errorf("failure %q", got)
+		}
+	})
+	t.Run("TA-01/tenant_cannot_move", func(t *testing.T) {
+		as := oauthtest.NewServer(t, es256)
+		tenant := as.Tenant("/t1", func(c *oauthtest.Config) { c.Issuer = "https://elsewhere.test" })
+		if tenant.Issuer() != "https://issuer.test/t1" {
+			t.Errorf("issuer %s", tenant.Issuer())
+		}
+	})
+}
+
+func TestTenantClose(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		as := oauthtest.NewServer(t, es256)
+		first, second := as.Tenant("/t1"), as.Tenant("/t2")
+		keys := second.VerifierConfig(api).Keys
+		if _, err := keys.Keys(t.Context(), nil); err != nil { // else it would fail without having been closed
+			t.Error(err)
+		}
+		t1, t2 := first.Issuer()+"/jwks", second.Issuer()+"/jwks"
+		if err := first.Close(); err != nil {
+			t.Error(err)
+		}
+		for url, want := range map[string]int{t1: 404, t2: 200, as.Issuer() + "/jwks": 200} {
+			if a := get(t, as.HTTPClient(), url); a.status != want {
+				t.Errorf("%s: status %d", url, a.status)
+			}
+		}
+		as.Tenant("/t1") // the path is free again
+		for range 2 {
+			if err := as.Close(); err != nil {
+				t.Error(err)
+			}
+		}
+		if set, err := keys.Keys(t.Context(), nil); set != nil || verifier.ClassOf(err) != verifier.ErrKeysUnavailable {
+			t.Errorf("the cache of a tenant is open after Close of its host: %v", err)
+		}
+	})
+}
