@@ -1,12 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package oauthtest is the test kit: an authorization server for tests of APIs
-// that bearerguard protects. It serves real metadata (RFC 8414, OpenID Connect
-// Discovery 1.0) and a real key set, signs the tokens a test asks for, and has a
-// token endpoint for the client credentials grant (RFC 6749 §4.4).
+// Package oauthtest is the test kit: everything it takes to test an API that is
+// protected by access tokens.
 //
-// [NewServer] keeps the server in memory, so that it also runs inside a
-// testing/synctest bubble; [Listen] serves on a loopback address, for examples
-// and for tests of programs. Its keys are thrown away and its clients' secrets
-// are public: it is no authorization server for anything but tests.
+// [NewServer] and [Listen] are an authorization server with real metadata, keys,
+// endpoints and grants, which can also misbehave. It runs in memory, inside a
+// testing/synctest bubble if need be, or on a loopback address. [Server.Token] makes
+// good tokens, and bad ones by edits; [Server.Hostile] makes every bad token of the
+// attack catalogue.
+//
+// [Attack] fires that catalogue at a route of your own handler, [AttackURL] at a running
+// server; [CheckRoutes] and [CheckPaths] find routes that no guard covers. [Principal]
+// and [Identify] test a handler without any token. [TestKeySource] and
+// [TestTokenVerifier] check implementations of your own. docs/testing.md is the guide.
+//
+// The keys of the server are thrown away and its clients' secrets are public: it is no
+// authorization server for anything but tests.
 package oauthtest

@@ -1,0 +1,130 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package oauthtest
+
+import (
+	"iter"
+	"net/http"
+	"reflect"
+	"slices"
+)
+
+// HostileToken is a token that must be refused.
+type HostileToken struct {
+	// ID is that of the case in the attack catalogue: a row of docs/attacks.md, a dot, and
+	// a name.
+	ID string
+	// Token is what follows "Bearer ".
+	Token string
+	// Status and Code are the answer it must get over HTTP: 401 and "invalid_token",
+	// for example. Of the few tokens that show what must not be refused, Status is 200.
+	Status int
+	Code   string
+	// RFC9068 says that only a verifier of that profile refuses it.
+	RFC9068 bool
+	// Gain says what an attacker has of it if it is accepted.
+	Gain string
+}
+
+// Hostile yields every bad token of the attack catalogue, each made of the token that
+// Token would make with the same edits. Tokens that only a scope rule refuses are
+// among them if the edits grant a scope.
+//
+// Some are signed by keys that no verifier should use. The first call publishes these
+// keys beside the good ones, until Close: call it before the verifier fetches its keys,
+// for it to see them.
+func (s *Server) Hostile(edits ...Edit) iter.Seq[HostileToken] {
+	s.helper()
+	f := s.forgery(edits)
+	if f.lacks([]string{"asymmetric"}) == "" {
+		s.publish(f)
+	}
+	return func(yield func(HostileToken) bool) {
+		for _, c := range catalogue() {
+			if !c.refusesToken() || f.lacks(c.Needs) != "" {
+				continue
+			}
+			if !yield(s.hostile(f, c)) {
+				return
+			}
+		}
+	}
+}
+
+// HostileToken makes the one token with this ID, also those that Hostile leaves out
+// because they must pass: "E13.same_kid_other_type", for example, whose kid another key
+// has, too. If a key that should not be used signs it, all such keys are published as by
+// Hostile. An ID that there is not, or not for the server's algorithm, fails the test.
+func (s *Server) HostileToken(id string, edits ...Edit) HostileToken {
+	s.helper()
+	i := slices.IndexFunc(catalogue(), func(c attackCase) bool { return c.ID == id && c.plain() })
+	if i < 0 {
+		s.fatalf("oauthtest: the attack catalogue has no token %q: docs/attack-catalogue.md lists them", id)
+	}
+	c, f := catalogue()[i], s.forgery(edits)
+	if need := f.lacks(c.Needs); need != "" {
+		s.fatalf("oauthtest: %s needs %q, which this server or these edits do not offer", id, need)
+	}
+	if slices.Contains(c.Needs, "keys") {
+		s.publish(f)
+	}
+	return s.hostile(f, c)
+}
+
+// forgery takes the scope of cases from the edits.
+func (s *Server) forgery(edits []Edit) *forgery {
+	f := &forgery{server: s, edits: edits}
+	m, err := f.begin(nil)
+	if err == nil {
+		f.scope, err = m.text("scope")
+	}
+	if err != nil {
+		s.helper()
+		s.fatalf("%v", err)
+	}
+	return f
+}
+
+func (s *Server) publish(f *forgery) {
+	keys, err := f.keys()
+	if err != nil {
+		s.helper()
+		s.fatalf("oauthtest: hostile keys: %v", err)
+	}
+	s.setExtraKeys(keys)
+}
+
+func (s *Server) hostile(f *forgery, c attackCase) HostileToken {
+	tokens, err := f.tokens(c)
+	if err != nil {
+		s.helper()
+		s.fatalf("oauthtest: %v", err)
+	}
+	a := answers[c.Expect[0]]
+	return HostileToken{
+		ID: c.ID, Token: tokens["token"], Status: a.status, Code: a.code,
+		RFC9068: slices.Contains(c.Needs, "rfc9068"), Gain: c.Gain,
+	}
+}
+
+// answers are the outcome words that a token alone can bring about.
+var answers = map[string]struct {
+	status int
+	code   string
+}{
+	"PASS":  {http.StatusOK, ""},
+	"TOK":   {http.StatusUnauthorized, "invalid_token"},
+	"REQ":   {http.StatusBadRequest, "invalid_request"},
+	"SCOPE": {http.StatusForbidden, "insufficient_scope"},
+}
+
+// plain says that the case is a token in the usual place, and no more.
+func (c attackCase) plain() bool {
+	_, one := c.Tokens["token"]
+	return one && reflect.ValueOf(c.Send).IsZero() && !slices.Contains(c.Needs, "outage") && !slices.Contains(c.Needs, "http1")
+}
+
+// refusesToken says that the token of a plain case must be refused, in one way.
+func (c attackCase) refusesToken() bool {
+	return c.plain() && len(c.Expect) == 1 && c.Expect[0] != "PASS" && answers[c.Expect[0]].status != 0
+}
