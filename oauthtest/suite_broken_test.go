@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package oauthtest
+
+import (
+	"fmt"
+	"runtime"
+	"slices"
+	"testing"
+	"testing/synctest"
+)
+
+// complaint stands in for a test that is expected to fail.
+type complaint struct {
+	*testing.T
+	lines chan string
+}
+
+func newComplaint(t *testing.T) *complaint {
+	return &complaint{T: t, lines: make(chan string, 10_000)}
+}
+
+func (c *complaint) Helper() {}
+func (c *complaint) Errorf(format string, args ...any) {
+	select {
+	case c.lines <- fmt.Sprintf(format, args...):
+	default: // enough
+	}
+}
+func (c *complaint) Fatalf(format string, args ...any) { c.Errorf(format, args...); runtime.Goexit() }
+func (c *complaint) Fatal(args ...any)                 { c.Fatalf("%s", fmt.Sprint(args...)) }
+func (c *complaint) Skip(...any)                       { runtime.Goexit() }
+
+// failed runs a check in a bubble of its own and reports what it said first.
+func failed(t *testing.T, name string, check func(testing.TB)) (first string) {
+	t.Run(name, func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			c, done := newComplaint(t), make(chan struct{})
+			go func() { defer close(done); check(c) }()
+			<-done
+			if len(c.lines) > 0 {
+				first = <-c.lines
+			}
+		})
+	})
+	return first
+}
+
+func TestBrokenKeySources(t *testing.T) {
+	for name, b := range brokenSources {
+		t.Run(name, func(t *testing.T) {
+			i := slices.IndexFunc(keySourceChecks, func(c keySourceCheck) bool { return c.name == b.check })
+			if text := failed(t, b.check, func(t testing.TB) { keySourceChecks[i].play(t, b.open) }); text == "" {
+				t.Error("not found")
+			} else {
+				t.Log(text)
+			}
+		})
+	}
+}
