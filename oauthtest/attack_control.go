@@ -1,0 +1,214 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package oauthtest
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"log"
+	"net"
+	"net/http"
+	"runtime"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/bearerguard/bearerguard/internal/memnet"
+)
+
+// reports is where a run leaves what it finds.
+type reports struct {
+	// stage plays a case, or skips it if there is a reason to.
+	stage func(c attackCase, skip string, play func() ([]Finding, error))
+	// found takes what belongs to no case.
+	found func(Finding)
+}
+
+// reporter fails t, in subtests where these exist.
+func reporter(t *testing.T) reports {
+	found := func(f Finding) { t.Helper(); t.Error(f) }
+	if inBubble(t) {
+		return reports{flat(t, found), found}
+	}
+	return reports{func(c attackCase, skip string, play func() ([]Finding, error)) {
+		t.Helper()
+		t.Run(c.ID, func(t *testing.T) {
+			t.Helper()
+			if skip != "" {
+				t.Skip(skip)
+			}
+			flat(t, func(f Finding) { t.Helper(); t.Error(f) })(c, "", play)
+		})
+	}, found}
+}
+
+func collector(t testing.TB, list *[]Finding) reports {
+	found := func(f Finding) { *list = append(*list, f) }
+	return reports{flat(t, found), found}
+}
+
+func flat(t testing.TB, found func(Finding)) func(attackCase, string, func() ([]Finding, error)) {
+	return func(_ attackCase, skip string, play func() ([]Finding, error)) {
+		t.Helper()
+		if skip != "" {
+			return
+		}
+		list, err := play()
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, f := range list {
+			found(f)
+		}
+	}
+}
+
+// inBubble asks the one method that a test in a bubble may not call and that does
+// nothing else.
+func inBubble(t testing.TB) (in bool) {
+	d, ok := t.(interface{ Deadline() (time.Time, bool) })
+	if !ok {
+		return false
+	}
+	defer func() { in = recover() != nil }()
+	d.Deadline()
+	return false
+}
+
+// control sends a good token, which must pass as before.
+func (a *attack) control(r reports, next attackCase) {
+	a.tb.Helper()
+	if a.hung >= patience {
+		return
+	}
+	var found []Finding
+	for _, protocol := range a.wire.protocols() {
+		if f := a.refusal(protocol, a.good(), "a good token, before "+next.ID); f != nil {
+			found = append(found, *f)
+		}
+	}
+	for _, f := range merge(found) {
+		r.found(f)
+	}
+}
+
+// refusal is the finding that a good token was refused, or nil.
+func (a *attack) refusal(protocol, token, title string) *Finding {
+	a.tb.Helper()
+	c := controlCase
+	c.Title = title
+	return exchange{
+		attackCase: c, method: a.target.Method, sent: map[string]string{"token": token},
+		answer: a.sendToken(protocol, token), crash: a.crash(), target: &a.target, marker: a.marker,
+	}.finding(protocol)
+}
+
+var controlCase = attackCase{
+	ID: "control", Expect: []string{"PASS"},
+	Gain:  "Whoever sends the hostile requests before locks honest users out.",
+	Cause: "A refused token leaves something behind: a lock, a limit, or a wrong entry in a cache.",
+}
+
+// learn sends good tokens until it knows what the handler's answer looks like.
+func (a *attack) learn() {
+	a.tb.Helper()
+	var bodies []string
+	for _, protocol := range a.wire.protocols() {
+		for range 2 {
+			got := a.sendToken(protocol, a.good())
+			if !got.success() || got.err != nil {
+				a.unfit(protocol, got)
+			}
+			bodies = append(bodies, got.body)
+		}
+	}
+	a.marker = marker{text: a.target.Marker}
+	if a.target.Marker == "" {
+		a.marker = marker{text: bodies[0], whole: true}
+	}
+	a.checkBodies(bodies)
+}
+
+func (a *attack) checkBodies(bodies []string) {
+	a.tb.Helper()
+	for _, body := range bodies {
+		switch {
+		case a.target.Marker != "" && !strings.Contains(body, a.target.Marker):
+			a.tb.Fatalf("oauthtest: the answer to a good token does not hold Target.Marker: set it to a text that the handler always writes")
+		case strings.TrimSpace(body) == "":
+			a.tb.Fatalf("oauthtest: the answer to a good token is empty, so that nothing shows whether the handler ran: name a route that writes something, and set Target.Marker")
+		case a.target.Marker == "" && body != bodies[0]:
+			a.tb.Fatalf("oauthtest: two good tokens got different bodies: set Target.Marker to a text that the handler always writes and that stands in no refusal")
+		}
+	}
+}
+
+// unfit ends the attack: where a good token does not pass, a refusal proves nothing.
+func (a *attack) unfit(protocol string, got answer) {
+	a.tb.Helper()
+	x := exchange{answer: got, marker: a.marker, crash: a.crash()}
+	a.tb.Fatalf("oauthtest: a good token gets no success over %s on %s %s, but %s: correct Target.Method, Path, Scope, Token or Body, or the audience and issuer that the handler's verifier expects",
+		protocol, a.target.Method, a.target.Path, x.came(nil))
+}
+
+// serveInMemory serves h over HTTP/1.1 and HTTP/2. crash tells what h panicked with
+// since it was last called, "" if it did not.
+func serveInMemory(h http.Handler) (w *wire, crash func() string, end func()) {
+	l := memnet.Listen("api.test:80")
+	p := only("http")
+	p.SetHTTP1(true)
+	c := &crashes{handler: h}
+	srv := &http.Server{Handler: c, Protocols: p, ErrorLog: log.New(io.Discard, "", 0)}
+	served := make(chan struct{})
+	go func() { defer close(served); srv.Serve(l) }() // ends with ErrServerClosed
+	w = &wire{
+		scheme: "http", host: "api.test",
+		dial: func(ctx context.Context) (net.Conn, error) { return l.Dial(ctx, "", "") },
+		two:  &http.Transport{DialContext: l.Dial, DisableCompression: true, Protocols: only("http")},
+	}
+	return w, c.take, func() {
+		w.two.CloseIdleConnections()
+		srv.Close()
+		<-served
+	}
+}
+
+// crashes notes the panics of a handler.
+type crashes struct {
+	handler http.Handler
+
+	mu   sync.Mutex
+	last string
+}
+
+func (c *crashes) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	defer func() {
+		if p := recover(); p != nil {
+			c.note(p)
+			panic(http.ErrAbortHandler) // so that the server closes the connection, as it would have
+		}
+	}()
+	c.handler.ServeHTTP(w, r)
+}
+
+// note keeps the text of faults that the runtime found, which holds no values of a
+// token, and only the type of others.
+func (c *crashes) note(p any) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if err, ok := p.(runtime.Error); ok {
+		c.last = err.Error()
+		return
+	}
+	c.last = fmt.Sprintf("a value of type %T", p)
+}
+
+func (c *crashes) take() string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	last := c.last
+	c.last = ""
+	return last
+}

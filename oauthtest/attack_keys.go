@@ -1,0 +1,190 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package oauthtest
+
+import (
+	"encoding/json"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+)
+
+const (
+	followLimit = 15 * time.Second // for a verifier to get keys that are there
+	followEvery = 50 * time.Millisecond
+	// longestCooldown is how long a verifier may go without asking for new keys.
+	longestCooldown = 10*time.Minute + time.Second
+)
+
+// playKeys plays the cases that need an outage, and has the verifier fetch hostile keys
+// among the good ones. A verifier without keys is found out by the outage: there it is
+// tried what must not pass for want of keys, and one fetch later it has all of them. In
+// a bubble, where waiting takes no time, the same is tried again with a new key.
+func (a *attack) playKeys(r reports) {
+	a.tb.Helper()
+	if a.forge.lacks([]string{"asymmetric"}) != "" {
+		a.skips["keys"] = "the issuer publishes no keys"
+		a.learn()
+		return
+	}
+	a.publish()
+	cold := a.begin()
+	a.as.SetOutage(true)
+	a.playOutages(available)
+	a.as.SetOutage(false)
+	switch {
+	case inBubble(a.tb):
+		a.rotate(r, cold)
+	case !cold:
+		a.skips["keys"] = "the verifier had its keys before the attack began, and need not ask for others yet: attack before other requests, or inside testing/synctest"
+	}
+}
+
+// begin tells whether the verifier had no keys yet. Now it has.
+func (a *attack) begin() (cold bool) {
+	a.tb.Helper()
+	a.as.SetOutage(true)
+	if cold = !a.sendToken(http1, a.good()).success(); cold {
+		a.playOutages(unavailable)
+	}
+	a.as.SetOutage(false)
+	if got := a.follow(); !got.success() {
+		a.unfit(http1, got)
+	}
+	a.learn()
+	return cold
+}
+
+func unavailable(c attackCase) bool { return slices.Contains(c.Expect, "UNAV") }
+
+func available(c attackCase) bool { return !unavailable(c) }
+
+func (a *attack) publish() {
+	a.tb.Helper()
+	keys, err := a.forge.keys()
+	if err != nil {
+		a.tb.Fatalf("oauthtest: hostile keys: %v", err)
+	}
+	canary, err := a.forge.canary()
+	if err != nil {
+		a.tb.Fatalf("oauthtest: hostile keys: %v", err)
+	}
+	a.extra = a.as.extraKeys()
+	a.as.setExtraKeys(keys)
+	a.as.setCanary(canary)
+}
+
+// restore leaves the server as it was, but for an edited key set.
+func (a *attack) restore() {
+	a.as.SetOutage(false)
+	a.as.setExtraKeys(a.extra)
+	a.as.setCanary(nil)
+}
+
+func (s *Server) extraKeys() []json.RawMessage {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.extra
+}
+
+// playOutages plays cases now that are reported later, once it is known that the target
+// fits.
+func (a *attack) playOutages(which func(attackCase) bool) {
+	a.tb.Helper()
+	for _, c := range a.outages {
+		if _, done := a.played[c.ID]; done || !which(c) || a.skip(c) != "" {
+			continue
+		}
+		found, err := a.play(c)
+		if err != nil {
+			a.tb.Fatal(err)
+		}
+		a.played[c.ID] = found
+	}
+}
+
+// follow sends good tokens until one passes. It gives up early where waiting for keys
+// cannot help: at answers that tell of no outage, and after a fetch that did not help.
+func (a *attack) follow() answer {
+	a.tb.Helper()
+	fetches := a.as.Fetches()
+	for end := time.Now().Add(followLimit); ; time.Sleep(followEvery) {
+		fetched := a.as.Fetches() > fetches
+		got := a.sendToken(http1, a.good())
+		outage := got.status/100 == 5 || got.status == http.StatusUnauthorized
+		if got.success() || !outage || fetched && got.status != http.StatusServiceUnavailable || time.Now().After(end) {
+			return got
+		}
+	}
+}
+
+// rotate has the issuer sign with a new key, and wants it to be taken once the issuer
+// answers again. A verifier that never asked as has its keys from elsewhere.
+func (a *attack) rotate(r reports, asked bool) {
+	a.tb.Helper()
+	time.Sleep(longestCooldown)
+	a.as.SetOutage(true)
+	before := a.as.count(toKeys)
+	a.as.Rotate()
+	a.sendToken(http1, a.good())
+	tried := a.as.count(toKeys) > before
+	if tried {
+		a.playOutages(unavailable)
+	}
+	a.as.SetOutage(false)
+	if !tried && !asked {
+		a.as.signWithOlder()
+		a.skips["keys"] = "the verifier does not ask the issuer for keys"
+		return
+	}
+	a.wantNewKey(r, asked)
+}
+
+func (a *attack) wantNewKey(r reports, asked bool) {
+	a.tb.Helper()
+	got := a.follow()
+	if got.success() {
+		return
+	}
+	x := exchange{attackCase: rotationCase, method: a.target.Method, answer: got, target: &a.target, marker: a.marker}
+	r.found(*x.finding(http1))
+	a.as.signWithOlder()
+	if !asked {
+		a.skips["keys"] = "the verifier did not take the issuer's new keys"
+	}
+}
+
+var rotationCase = attackCase{
+	ID: "rotation", Expect: []string{"PASS"}, Requirements: []string{"KS-11", "KS-14"},
+	Title: "a token of a key that the issuer has begun to use, while the old one stays published",
+	Gain:  "Nobody gains access, but after a rotation of keys every user is refused until the process starts anew.",
+	Cause: "The key set is loaded once, or a kid that is not in it is refused without asking for a newer set.",
+}
+
+// signWithOlder undoes a rotation that the verifier does not follow. Both keys stay
+// published.
+func (s *Server) signWithOlder() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.keys[0], s.keys[1] = s.keys[1], s.keys[0]
+}
+
+// count says how many of the requests that the server remembers are of a kind.
+func (s *Server) count(kind func(Request) bool) int {
+	s.host.mu.Lock()
+	defer s.host.mu.Unlock()
+	n := 0
+	for _, r := range s.host.log {
+		if (r.server == s || r.server == nil) && kind(r.Request) {
+			n++
+		}
+	}
+	return n
+}
+
+func toKeys(r Request) bool {
+	return r.Endpoint == EndpointMetadata || r.Endpoint == EndpointKeySet
+}
+
+func toCanary(r Request) bool { return r.Endpoint == "" && strings.Contains(r.URL, canaryPath) }

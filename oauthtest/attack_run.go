@@ -1,0 +1,279 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package oauthtest
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/bearerguard/bearerguard/internal/hook"
+	"github.com/bearerguard/bearerguard/verifier"
+)
+
+const (
+	controlEvery = 25 // cases
+	patience     = 3  // requests without an answer in time, before the attack gives up
+)
+
+// attack is one run against one route.
+type attack struct {
+	tb      testing.TB
+	as      *Server
+	target  Target
+	wire    *wire
+	base    string        // of the URL, before Target.Path
+	crash   func() string // what the handler panicked with since the last call
+	forge   *forgery
+	marker  marker
+	skips   map[string]string // needs that cannot be met, and why
+	extra   []json.RawMessage // hostile keys that were published before
+	outages []attackCase      // played early, while the issuer is down
+	cases   []attackCase      // all others
+	played  map[string][]Finding
+	hung    int
+	sent    int
+}
+
+// onHandler serves h until end is called.
+func onHandler(tb testing.TB, cases []attackCase, h http.Handler, as *Server, target Target) (a *attack, end func()) {
+	tb.Helper()
+	if hook.Nil(h) {
+		tb.Fatal("oauthtest: the handler is nil: give the one that serves the guarded route")
+	}
+	a = newAttack(tb, cases, as, target)
+	a.wire, a.crash, end = serveInMemory(h)
+	return a, end
+}
+
+// newAttack fails the test for a faulty target. wire and crash are still to be set.
+func newAttack(tb testing.TB, cases []attackCase, as *Server, target Target) *attack {
+	tb.Helper()
+	target.check(tb, as)
+	target.Method = cmp.Or(target.Method, http.MethodGet)
+	a := &attack{
+		tb: tb, as: as, target: target, skips: map[string]string{},
+		forge:  &forgery{server: as, edits: target.Token, scope: target.Scope},
+		played: map[string][]Finding{},
+	}
+	for _, c := range cases {
+		if slices.Contains(c.Needs, "outage") {
+			a.outages = append(a.outages, c)
+		} else {
+			a.cases = append(a.cases, c)
+		}
+	}
+	if target.Profile == verifier.ProfileJWT {
+		a.skips["rfc9068"] = "it is decided by RFC 9068 alone, and Target.Profile is ProfileJWT"
+	}
+	return a
+}
+
+func (target Target) check(tb testing.TB, as *Server) {
+	tb.Helper()
+	switch {
+	case as == nil:
+		tb.Fatal("oauthtest: the server is nil: give the one whose tokens the handler trusts")
+	case !strings.HasPrefix(target.Path, "/"):
+		tb.Fatal(`oauthtest: Target.Path does not begin with a slash: name the guarded route, "/orders" for example`)
+	case target.Method == http.MethodHead:
+		tb.Fatal("oauthtest: Target.Method is HEAD, whose answers do not show whether the handler ran: use GET")
+	}
+}
+
+// probe finds out whether the server speaks HTTP/2.
+func (a *attack) probe() {
+	a.tb.Helper()
+	if got := a.sendToken(http2, ""); got.err != nil {
+		a.tb.Log("oauthtest: the server does not speak HTTP/2: all cases are sent over HTTP/1.1 only")
+		a.wire.two.CloseIdleConnections()
+		a.wire.two = nil
+	}
+}
+
+// run plays all cases. The keys come first, since a verifier asks for them at its first
+// token, and so decide what can be tried at all.
+func (a *attack) run(r reports) {
+	a.tb.Helper()
+	defer a.restore()
+	a.playKeys(r)
+	for _, c := range a.outages {
+		a.stagePlayed(r, c)
+	}
+	for i, c := range a.cases {
+		if i%controlEvery == 0 {
+			a.control(r, c)
+		}
+		r.stage(c, a.skip(c), func() ([]Finding, error) { return a.play(c) })
+	}
+	a.control(r, attackCase{ID: "the last case"})
+	a.tb.Logf("oauthtest: %d requests in %d cases over %s", a.sent, len(a.cases)+len(a.outages), strings.Join(a.wire.protocols(), " and "))
+}
+
+// stagePlayed reports what was found before the other cases.
+func (a *attack) stagePlayed(r reports, c attackCase) {
+	a.tb.Helper()
+	found, done := a.played[c.ID]
+	why := a.skip(c)
+	if why == "" && !done {
+		why = cmp.Or(a.skips["keys"], "the verifier did not ask for keys during the outage")
+	}
+	r.stage(c, why, func() ([]Finding, error) { return found, nil })
+}
+
+// skip says why a case makes no sense here, or "".
+func (a *attack) skip(c attackCase) string {
+	for _, need := range c.Needs {
+		if why := a.skips[need]; why != "" {
+			return why
+		}
+	}
+	if need := a.forge.lacks(c.Needs); need != "" {
+		return cmp.Or(lacking[need], "the issuer's algorithm does not fit: the case needs "+need)
+	}
+	if a.hung >= patience {
+		return fmt.Sprintf("given up: %d requests got no answer within %v", a.hung, caseLimit)
+	}
+	return ""
+}
+
+var lacking = map[string]string{
+	"scope":      "Target.Scope is empty",
+	"asymmetric": "the issuer publishes no keys",
+}
+
+// play sends a case over each protocol and judges the answers.
+func (a *attack) play(c attackCase) ([]Finding, error) {
+	tokens, err := a.forge.tokens(c)
+	if err != nil {
+		return nil, fmt.Errorf("oauthtest: case %s: %w", c.ID, err)
+	}
+	s, err := a.compose(c.Send, tokens)
+	if err != nil {
+		return nil, fmt.Errorf("oauthtest: case %s: %w", c.ID, err)
+	}
+	var found []Finding
+	for _, protocol := range a.wire.protocols() {
+		if f := a.playOver(protocol, c, s, tokens); f != nil {
+			found = append(found, *f)
+		}
+	}
+	return merge(found), nil
+}
+
+func (a *attack) playOver(protocol string, c attackCase, s sending, tokens map[string]string) *Finding {
+	if protocol == http2 && slices.Contains(c.Needs, "http1") {
+		return nil
+	}
+	if c.warm() {
+		if f := a.refusal(protocol, tokens["good"], "the good token of which "+c.ID+" is made"); f != nil {
+			return f
+		}
+	}
+	return a.exchange(c, protocol, s, tokens)
+}
+
+func (a *attack) exchange(c attackCase, protocol string, s sending, tokens map[string]string) *Finding {
+	canaries := a.as.count(toCanary)
+	got := a.send(protocol, s)
+	if errors.Is(got.err, errUnsayable) {
+		return nil
+	}
+	return exchange{
+		attackCase: c, method: s.method, sent: tokens, answer: got, crash: a.crash(),
+		fetched: c.NoFetch && a.as.count(toCanary) > canaries,
+		target:  &a.target, marker: a.marker,
+	}.finding(protocol)
+}
+
+func (a *attack) send(protocol string, s sending) answer {
+	a.sent++
+	a.crash() // what came too late for the case before
+	got := a.wire.send(context.Background(), protocol, s)
+	if got.hung() {
+		a.hung++
+	}
+	return got
+}
+
+// compose fills in the templates of a message.
+func (a *attack) compose(m message, tokens map[string]string) (sending, error) {
+	path, query, _ := strings.Cut(a.target.Path, "?")
+	x := expander{forge: a.forge, vars: map[string]string{"path": a.base + path}}
+	for name, token := range tokens {
+		x.vars[name] = token
+	}
+	s := sending{
+		method: cmp.Or(m.Method, a.target.Method), target: x.fill(cmp.Or(m.Path, "${path}")),
+		lines: x.lines(m), body: x.fill(m.Body), trailer: x.all(m.Trailer),
+	}
+	if query = strings.Trim(query+"&"+x.fill(m.Query), "&"); query != "" {
+		s.target += "?" + query
+	}
+	if s.body == "" && a.target.Body != "" && m.Trailer == nil {
+		s.body = a.target.Body
+	}
+	if a.target.ContentType != "" && !s.has("Content-Type") {
+		s.lines = append(s.lines, "Content-Type: "+a.target.ContentType)
+	}
+	return s, x.err
+}
+
+// expander remembers the first fault of a template.
+type expander struct {
+	forge *forgery
+	vars  map[string]string
+	err   error
+}
+
+func (x *expander) fill(template string) string {
+	if template == "" {
+		return ""
+	}
+	text, err := x.forge.expand(template, x.vars)
+	if x.err == nil {
+		x.err = err
+	}
+	return text
+}
+
+func (x *expander) all(templates []string) []string {
+	var texts []string
+	for _, t := range templates {
+		texts = append(texts, x.fill(t))
+	}
+	return texts
+}
+
+func (x *expander) lines(m message) []string {
+	if m.Lines == nil && !m.NoLines {
+		return []string{x.fill("Authorization: Bearer ${token}")}
+	}
+	return x.all(m.Lines)
+}
+
+// sendToken makes the request that Target describes, without a token if that is "".
+func (a *attack) sendToken(protocol, token string) answer {
+	a.tb.Helper()
+	s, err := a.compose(message{NoLines: token == ""}, map[string]string{"token": token})
+	if err != nil {
+		a.tb.Fatal(err) // about the audience, if at all: the template is ours
+	}
+	return a.send(protocol, s)
+}
+
+// good makes a token that must pass.
+func (a *attack) good() string {
+	a.tb.Helper()
+	token, err := a.forge.good()
+	if err != nil {
+		a.tb.Fatal(err)
+	}
+	return token
+}
