@@ -15,7 +15,7 @@ import (
 	"testing"
 )
 
-var update = flag.Bool("update", false, "write testdata/api anew: go test -run TestExportedAPI -update .")
+var update = flag.Bool("update", false, "write generated files anew: testdata/api with -run TestExportedAPI, docs/coverage.md with -run TestCoverageReport")
 
 // TestExportedAPI compares the exported names of every public package with
 // testdata/api, so that the API never changes unnoticed.

@@ -33,7 +33,7 @@ import (
 // with a package clause is compiled as it stands.
 const preamble = `
 func _(t *testing.T, ctx context.Context, raw string, keys *jwkscache.Cache, v *verifier.Verifier, g *middleware.Guard,
-	tok *verifier.Token, mux *http.ServeMux, e *echo.Echo, r *gin.Engine) error {
+	tok *verifier.Token, mux *http.ServeMux, e *echo.Echo, r *gin.Engine, api, list http.HandlerFunc, as *oauthtest.Server) error {
 	{
 %s
 	}
@@ -42,8 +42,8 @@ func _(t *testing.T, ctx context.Context, raw string, keys *jwkscache.Cache, v *
 
 // known maps the package names that fragments use to their import paths.
 var known = map[string]string{
-	"context": "context", "expvar": "expvar", "errors": "errors", "fmt": "fmt", "log": "log", "slog": "log/slog",
-	"http": "net/http", "httptest": "net/http/httptest", "os": "os", "strings": "strings", "testing": "testing", "time": "time",
+	"base64": "encoding/base64", "context": "context", "expvar": "expvar", "errors": "errors", "fmt": "fmt", "log": "log", "slog": "log/slog",
+	"http": "net/http", "httptest": "net/http/httptest", "os": "os", "sha256": "crypto/sha256", "strings": "strings", "synctest": "testing/synctest", "testing": "testing", "time": "time", "url": "net/url",
 	"echo": echoPath, "gin": ginPath,
 	"verifier": modulePath + "/verifier", "jwkscache": modulePath + "/jwkscache", "scopes": modulePath + "/scopes",
 	"claims": modulePath + "/claims", "providers": modulePath + "/providers",
