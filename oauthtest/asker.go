@@ -10,12 +10,18 @@ import (
 	"fmt"
 	"io"
 	"log"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"path"
+	"strconv"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/bearerguard/bearerguard/internal/hook"
 	"github.com/bearerguard/bearerguard/internal/memnet"
@@ -28,19 +34,29 @@ type asker struct {
 	wire    *memnet.Listener
 	server  *http.Server
 	served  chan struct{}
-	reached atomic.Int64 // requests that the server handed on
+	cancel  context.CancelFunc // of all requests
+	running sync.WaitGroup     // connections, and the handlers behind them
+	reached atomic.Int64       // requests that the server handed on
+	limited bool               // some answer was a rate limiter's
 }
 
 const (
-	askedHost = "api.test"
-	askedTime = 10 * time.Second // for one answer
-	askedBody = 64 << 10
+	askedHost  = "api.test"
+	askingAddr = "192.0.2.1:1234" // RFC 5737 §3: what limiters and logs can read
+	askedTime  = 10 * time.Second // for one answer
+	outlasting = time.Minute      // for a handler that does not heed its context
+	askedBody  = 64 << 10
 )
 
 func newAsker(h http.Handler) *asker {
-	a := &asker{h: h, wire: memnet.Listen(askedHost), served: make(chan struct{})}
-	// What panics is reported as a request without answer.
-	a.server = &http.Server{Handler: http.HandlerFunc(a.serve), ErrorLog: log.New(io.Discard, "", 0)}
+	ctx, cancel := context.WithCancel(context.Background())
+	a := &asker{h: h, wire: memnet.Listen(askedHost), served: make(chan struct{}), cancel: cancel}
+	a.server = &http.Server{
+		Handler:     http.HandlerFunc(a.serve),
+		ErrorLog:    log.New(io.Discard, "", 0), // what panics is reported as a request without answer
+		BaseContext: func(net.Listener) context.Context { return ctx },
+		ConnState:   a.count,
+	}
 	go func() {
 		defer close(a.served)
 		a.server.Serve(a.wire) // ends with ErrServerClosed
@@ -51,14 +67,36 @@ func newAsker(h http.Handler) *asker {
 // serve makes requests look as if they came by TLS: else a guard that asks for it, or a
 // redirect to https, would hide what is to be seen.
 func (a *asker) serve(w http.ResponseWriter, r *http.Request) {
+	a.running.Add(1)
+	defer a.running.Done()
 	a.reached.Add(1)
 	r.TLS = &tls.ConnectionState{Version: tls.VersionTLS13, HandshakeComplete: true, ServerName: askedHost}
 	a.h.ServeHTTP(w, r)
 }
 
+// count keeps a connection among what runs until its handler is (also one that took the
+// connection over), so that close cannot miss one that is only about to start.
+func (a *asker) count(_ net.Conn, state http.ConnState) {
+	switch state {
+	case http.StateNew:
+		a.running.Add(1)
+	case http.StateClosed, http.StateHijacked:
+		a.running.Done()
+	}
+}
+
+// close ends the server, and waits for handlers: none may outlive the check in a bubble,
+// or write to a test's log after its end.
 func (a *asker) close() {
+	a.cancel()
 	a.server.Close()
 	<-a.served
+	ended := make(chan struct{})
+	go func() { defer close(ended); a.running.Wait() }()
+	select {
+	case <-ended:
+	case <-time.After(outlasting):
+	}
 }
 
 // routeReply is an answer, or the lack of one.
@@ -67,8 +105,10 @@ type routeReply struct {
 	status int
 	header http.Header
 	body   string
-	served bool // it is the handler's, not the server's
-	direct bool // it is of a request that no server made
+	asked  string // method and target
+	cut    error  // why the body has no end
+	served bool   // it is the handler's, not the server's
+	direct bool   // it is of a request that no server made
 
 	elsewhere bool // a redirect to a host that the target named
 }
@@ -81,7 +121,7 @@ func (r routeReply) text() string {
 }
 
 // ask sends one request with these header lines on a connection of its own. It does not
-// read the body, which may never end.
+// read the body, which may never end, but that of a refusal.
 func (a *asker) ask(method, host, target string, lines ...string) routeReply {
 	return a.send(false, method, host, target, lines...)
 }
@@ -105,6 +145,12 @@ func (a *asker) send(readBody bool, method, host, target string, lines ...string
 	conn.Close()
 	sending.Wait()
 	got.served = a.reached.Load() > before
+	return a.noted(got, method, target)
+}
+
+func (a *asker) noted(got routeReply, method, target string) routeReply {
+	got.asked = method + " " + target
+	a.limited = a.limited || got.status == http.StatusTooManyRequests
 	return got
 }
 
@@ -120,8 +166,9 @@ func receiveReply(from *bufio.Reader, method string, readBody bool) routeReply {
 			continue // interim answers (RFC 9110 §15.2)
 		}
 		got := routeReply{status: resp.StatusCode, header: resp.Header}
-		if readBody {
-			body, _ := io.ReadAll(io.LimitReader(resp.Body, askedBody)) // what came is enough
+		if readBody || got.status == http.StatusUnauthorized {
+			var body []byte
+			body, got.cut = io.ReadAll(io.LimitReader(resp.Body, askedBody)) // what came is enough
 			got.body = string(body)
 		}
 		return got
@@ -139,19 +186,84 @@ func (a *asker) direct(method, host, target string) routeReply {
 	defer cancel()
 	r := &http.Request{
 		Method: method, URL: u, Host: host, RequestURI: target, Header: http.Header{}, Body: http.NoBody,
-		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1, RemoteAddr: askedHost,
+		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1, RemoteAddr: askingAddr,
 	}
 	w := httptest.NewRecorder()
 	if p := hook.Call("the handler", func() { a.serve(w, r.WithContext(ctx)) }); p != nil {
 		return routeReply{err: p, served: true, direct: true}
 	}
-	return routeReply{status: w.Code, header: w.Header(), body: w.Body.String(), served: true, direct: true}
+	got := routeReply{status: w.Code, header: w.Header(), body: w.Body.String(), served: true, direct: true}
+	if method == http.MethodHead { // what a server does not send (RFC 9110 §9.3.2)
+		got.body = ""
+	}
+	return a.noted(got, method, target)
 }
 
 // unescaped decodes what can be decoded, and leaves the rest.
 func unescaped(target string) string {
-	if path, err := url.PathUnescape(target); err == nil {
-		return path
+	if plain, err := url.PathUnescape(target); err == nil {
+		return plain
 	}
 	return target
+}
+
+func (r routeReply) redirects() bool { return r.err == nil && r.status >= 300 && r.status < 400 }
+
+// alike tells whether r is the answer that a and b are, two of one kind: what differs
+// between these, and what repeats the request, may be anything.
+func (r routeReply) alike(a, b routeReply) bool {
+	if r.kind() != a.kind() || a.kind() != b.kind() || r.err != nil {
+		return false
+	}
+	of, as, bs := pageWords(r.body), pageWords(a.body), pageWords(b.body)
+	if len(of) != len(as) || len(as) != len(bs) {
+		return false
+	}
+	told := false // else nothing was compared
+	for i, w := range of {
+		switch {
+		case w == as[i]:
+			told = true
+		case r.repeats(w) && a.repeats(as[i]):
+			told = told || as[i] != bs[i] // else they may have it by chance
+		case as[i] == bs[i]:
+			return false
+		}
+	}
+	return told || r.body == a.body
+}
+
+func (r routeReply) kind() string {
+	if r.err != nil {
+		return "no answer"
+	}
+	return strconv.Itoa(r.status) + " " + r.header.Get("Content-Type")
+}
+
+// pageWords are the parts of a page that change as a whole: paths, numbers, base64, texts.
+func pageWords(body string) []string {
+	return strings.FieldsFunc(body, func(c rune) bool {
+		return c < utf8.RuneSelf && !unicode.IsLetter(c) && !unicode.IsDigit(c) && !strings.ContainsRune("+/=_-.:%", c)
+	})
+}
+
+// repeats tells whether w is a part of the request, or of the challenge, which names
+// scopes. Handlers decode, and routers that redirect encode again and add slashes.
+func (r routeReply) repeats(w string) bool {
+	w = strings.Trim(wholly(w), "/")
+	asked := wholly(r.asked)
+	for _, text := range append([]string{asked, path.Clean(asked)}, r.header.Values("WWW-Authenticate")...) {
+		if strings.Contains(strings.ToLower(text), w) {
+			return true
+		}
+	}
+	return false
+}
+
+// wholly decodes s, also what was encoded twice, and leaves it in lower case.
+func wholly(s string) string {
+	for range 3 {
+		s = unescaped(s)
+	}
+	return strings.ToLower(s)
 }

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
-	"path"
 	"slices"
 	"strings"
 	"testing"
@@ -16,15 +15,25 @@ import (
 // CheckPaths asks h for each guarded route without a token, in the spellings that
 // routers, proxies and guards disagree about: doubled slashes, dot segments, percent
 // encodings also of slashes and dots, matrix parameters, other case, trailing slashes,
-// NUL and blanks, backslashes, overlong and fullwidth characters, absolute targets, and
-// ways through the public routes. It fails if one gets past the guard: a guard that
-// compares paths itself and a router that tidies them up are the usual pair. Routes and
-// public are those of [CheckRoutes], which comes first.
+// NUL and blanks, backslashes, overlong and fullwidth characters, endings of files,
+// absolute targets, and ways through the public routes. It fails if one gets past the
+// guard: a guard that compares paths itself and a router that tidies them up are the
+// usual pair. Routes and public are those of [CheckRoutes], which comes first.
 //
-// Past the guard is a redirect to a host that the path named, and every answer but 400,
-// 404, 405, a 401 with a challenge, what the server says before any handler runs, what
-// any unknown path gets (a page that serves them all, for example), and a redirect that
-// ends in one of these. So give the handlers data to answer with, rather than 404.
+// These count as refused:
+//   - 401 with a challenge, as [CheckRoutes] wants it
+//   - 400, 404, 405 and 421
+//   - what the server says before any handler runs
+//   - what paths that nobody has get in the same spelling, if they are not guarded
+//     themselves: a page for all paths, a public route with a parameter, a filter's 403,
+//     a file server's 500. What differs between two of these, such as a nonce, and what
+//     repeats the path do not count
+//   - a redirect that ends in one of these, in a circle, or at a host of the server's
+//     own choice
+//
+// Anything else is past the guard; so is a redirect to a host that the path named. So
+// give the handlers data of their own to answer with, rather than 404 or nothing. A 429
+// fails the check, too, since a rate limiter hides what is behind it.
 func CheckPaths(t testing.TB, h http.Handler, routes []string, public ...string) {
 	t.Helper()
 	list, open := parseRoutes(t, routes, public)
@@ -41,17 +50,31 @@ func CheckPaths(t testing.TB, h http.Handler, routes []string, public ...string)
 	}
 }
 
-// openDoors are the public routes without parameters: those that a guard may skip by
-// their prefix.
+// openDoors are the public routes up to their first parameter: what a guard may skip by
+// a prefix.
 func openDoors(list []routeOf, open map[string]bool) []string {
 	var doors []string
 	for _, rt := range list {
-		if open[rt.name] && strings.HasSuffix(rt.name, rt.path) && rt.path != "/" {
-			doors = append(doors, strings.TrimSuffix(rt.path, "/"))
+		if !open[rt.name] {
+			continue
+		}
+		door := rt.path[:same(rt.path, rt.other)]
+		doors = append(doors, strings.TrimSuffix(door, "/"))
+		if i := strings.IndexAny(door, inSegment); i >= 0 {
+			doors = append(doors, strings.TrimSuffix(door[:i], "/"))
 		}
 	}
 	slices.Sort(doors)
-	return slices.Compact(doors)
+	return slices.DeleteFunc(slices.Compact(doors), func(door string) bool { return door == "" })
+}
+
+// same is the length of the prefix that a and b share.
+func same(a, b string) int {
+	n := 0
+	for n < min(len(a), len(b)) && a[n] == b[n] {
+		n++
+	}
+	return n
 }
 
 // listed is how many spellings a failure names: a broken guard has dozens.
@@ -59,25 +82,36 @@ var listed = 12
 
 func (a *asker) checkSpellings(rt routeOf, doors []string) error {
 	method, ok := a.guardedMethod(rt)
-	if !ok {
+	if !ok && !a.limited {
 		return errors.New("not guarded in its own spelling: see what CheckRoutes says, and mend that first")
 	}
-	known := a.unknownPaths(method, rt)
+	unknown := a.strangers(method, rt, doors)
 	var past []string
-	all := spellings(rt.host, rt.path, doors)
-	for _, target := range all {
-		if got := a.end(method, rt.host, target); got.past(known) {
+	seen := map[string]bool{rt.path: true}
+	for i, target := range spellings(rt.host, rt.path, doors) {
+		if a.limited {
+			return errors.New("429 Too Many Requests: " + limiterFirst)
+		}
+		if seen[target] {
+			continue
+		}
+		seen[target] = true
+		if got := a.end(method, rt.host, target); got.past() && !a.asUnknown(got, method, rt.host, unknown, i) {
 			past = append(past, fmt.Sprintf("%s: %s", shownTarget(target), got.text()))
 		}
 	}
-	if len(past) == 0 {
+	return pastError(past, len(seen)-1)
+}
+
+func pastError(past []string, of int) error {
+	count := len(past)
+	if count == 0 {
 		return nil
 	}
-	count := len(past)
 	if count > listed {
 		past = append(past[:listed], "…")
 	}
-	return fmt.Errorf("%d of %d spellings of its path get past the guard without a token. The usual cause: the guard compares the path itself, and the router or handler behind it reads it otherwise; put the guard on the route or its group instead\n\t%s", count, len(all), strings.Join(past, "\n\t"))
+	return fmt.Errorf("%d of %d spellings of its path get past the guard without a token. The usual cause: the guard compares the path itself, and the router or handler behind it reads it otherwise; put the guard on the route or its group instead\n\t%s", count, of, strings.Join(past, "\n\t"))
 }
 
 // guardedMethod is one by which the route is guarded.
@@ -90,7 +124,7 @@ func (a *asker) guardedMethod(rt routeOf) (string, bool) {
 	return "", false
 }
 
-// shown is a target in a message: some cannot be printed, some are very long.
+// shownTarget is a target in a message: some cannot be printed, some are very long.
 func shownTarget(target string) string {
 	const most = 80
 	if len(target) > most {
@@ -99,17 +133,62 @@ func shownTarget(target string) string {
 	return fmt.Sprintf("%q", target)
 }
 
-// unknownPaths are the answers for paths that nobody has, at the top and beside rt.
-func (a *asker) unknownPaths(method string, rt routeOf) []routeReply {
-	const nobodys = "/no-such-path-here"
-	return []routeReply{
-		a.end(method, rt.host, nobodys),
-		a.end(method, rt.host, strings.TrimSuffix(path.Dir(rt.path), "/")+nobodys),
+// strangers are the spellings of two paths that nobody has; only those from an index on
+// are to be asked for.
+type strangers struct {
+	two  [2][]string
+	from int
+}
+
+// strangers are beside rt, or have its form. One that is guarded as it is would be as
+// wrong in another spelling as rt. But through a door it may also be a public route that
+// takes all, as it was meant to: then it is asked for a level deeper, where no route of
+// rt's form can answer.
+func (a *asker) strangers(method string, rt routeOf, doors []string) []strangers {
+	var all []strangers
+	add := func(from int, path func(name string) string) {
+		first, second := path("nosuchpatha"), path("nosuchpathb")
+		open := func(p string) bool { return a.end(method, rt.host, p).refuses("") != nil }
+		if first != "" && (from > 0 || open(first) && open(second)) {
+			all = append(all, strangers{[2][]string{spellings(rt.host, first, doors), spellings(rt.host, second, doors)}, from})
+		}
 	}
+	formed := func(name string) string { return rt.stranger(name, false) }
+	add(0, func(name string) string { return rt.stranger(name, true) })
+	add(0, formed)
+	if formed("x") != "" && rt.path != "/" { // with ServeMux, that one takes all paths
+		add(len(spellings(rt.host, rt.path, nil)), func(name string) string { return formed(name) + "/" + name })
+	}
+	return all
+}
+
+// inSegment begins a parameter inside a segment with some routers, and not with others.
+const inSegment = ":*"
+
+// stranger is rt's path with its last segment or all of them replaced; "" where only
+// parameters would be, since then the path is the route's own.
+func (rt routeOf) stranger(name string, beside bool) string {
+	segments, others := strings.Split(rt.path, "/"), strings.Split(rt.other, "/")
+	last := len(segments) - 1
+	if segments[last] == "" && last > 1 {
+		last--
+	}
+	own := true
+	for i := range segments {
+		if i == 0 || i > last || beside && i < last {
+			continue
+		}
+		own = own && (segments[i] != others[i] || strings.ContainsAny(segments[i], inSegment))
+		segments[i] = name
+	}
+	if own {
+		return ""
+	}
+	return strings.Join(segments, "/")
 }
 
 // past tells whether a reply is more than a refusal.
-func (r routeReply) past(unknown []routeReply) bool {
+func (r routeReply) past() bool {
 	switch {
 	case !r.served:
 		return false
@@ -117,16 +196,26 @@ func (r routeReply) past(unknown []routeReply) bool {
 		return true
 	case r.err != nil:
 		return !r.direct // what no server sends may well be too much for a router
-	case r.unknown(), r.status == http.StatusBadRequest, r.status >= 300 && r.status < 400, r.refuses("") == nil:
-		return false
 	}
-	return !slices.ContainsFunc(unknown, func(u routeReply) bool {
-		return u.err == nil && u.status == r.status && u.body == r.body
+	refused := r.unknown() || r.status == http.StatusBadRequest || r.status == http.StatusMisdirectedRequest || r.redirects() || r.refuses("") == nil
+	return !refused
+}
+
+// asUnknown tells whether a reply is what strangers get in this spelling.
+func (a *asker) asUnknown(r routeReply, method, host string, unknown []strangers, spelling int) bool {
+	return !r.elsewhere && slices.ContainsFunc(unknown, func(s strangers) bool {
+		return spelling >= s.from && r.alike(a.end(method, host, s.two[0][spelling]), a.end(method, host, s.two[1][spelling]))
 	})
 }
 
 // end asks for target and follows redirects, as a client does.
 func (a *asker) end(method, host, target string) routeReply {
+	got := a.follow(method, host, target)
+	got.asked = method + " " + target
+	return got
+}
+
+func (a *asker) follow(method, host, target string) routeReply {
 	const most = 10
 	var got routeReply
 	for range most {
@@ -135,7 +224,6 @@ func (a *asker) end(method, host, target string) routeReply {
 				return got
 			}
 		}
-		got.body = strings.NewReplacer(target, "", unescaped(target), "", path.Clean(unescaped(target)), "").Replace(got.body)
 		next, err := got.next(host, target)
 		if err != nil || next == "" {
 			return got
@@ -155,7 +243,7 @@ const elsewhere = "elsewhere"
 // for a host of the server's own choice; elsewhere for a host that target named.
 func (r routeReply) next(host, target string) (string, error) {
 	location := r.header.Get("Location")
-	if r.err != nil || r.status < 300 || r.status >= 400 || location == "" {
+	if !r.redirects() || location == "" {
 		return "", nil
 	}
 	u, err := url.Parse(strings.ReplaceAll(location, `\`, "/")) // as browsers read it

@@ -185,6 +185,8 @@ func TestCheckPathsAnswers(t *testing.T) {
 		{"other_method", otherwise(answers(405)), ""},
 		{"guarded_all_over", guard(secret), ""},
 		{"401_without_challenge", folding(answers(401)), `"/ADMIN/USERS": 401 Unauthorized`},
+		{"other_host", folding(answers(421)), ""},
+		{"limited", folding(answers(429)), "429 Too Many Requests: a rate limiter comes before the guard"},
 		{"success", folding(answers(204)), `"/ADMIN/USERS": 204 No Content`},
 		{"forbidden_by_the_handler", folding(answers(403)), `"/ADMIN/USERS": 403 Forbidden`},
 		{"server_error", folding(answers(500)), `"/ADMIN/USERS": 500 Internal Server Error`},
@@ -208,6 +210,10 @@ func TestCheckPathsAnswers(t *testing.T) {
 			})
 		})
 	}
+	t.Run("limited_at_once", func(t *testing.T) {
+		got := failuresOf(func(t testing.TB) { oauthtest.CheckPaths(t, answers(429), []string{"GET /a"}) })
+		wantFailures(t, got, "GET /a: 429 Too Many Requests: a rate limiter")
+	})
 	t.Run("unguarded_anyway", func(t *testing.T) {
 		got := failuresOf(func(t testing.TB) { oauthtest.CheckPaths(t, secret, []string{"GET /a", "/b"}, "/b") })
 		wantFailures(t, got, "GET /a: not guarded in its own spelling")

@@ -4,9 +4,13 @@ package oauthtest
 
 import (
 	"encoding/base64"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
+	"mime"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 
@@ -18,16 +22,28 @@ import (
 // or the route is among public: these are asked without a token, whatever they do then,
 // and fail if they are guarded, or if routes does not have them, since such a list is
 // out of date. It finds routes that were registered outside the guarded group or
-// before the guard, guards that do not stop the chain, and those that take a bad
-// token for none.
+// before the guard, and guards that take a bad token for none.
+//
+// It also finds guards that refuse without stopping the chain, where the handler then
+// writes something: behind JSON that is complete, without an end, or so that no other
+// guarded path has the same body with its 401; numbers that change and repetitions of
+// the request do not count. A path whose own guard has a body of its own is therefore to
+// be checked by a call of its own. Where only one path is guarded, or where the handlers
+// write nothing or all the same, this cannot be told: use [Attack], on a handler that
+// answers a good token with some text.
 //
 // A route is what routers list: a method and a path with parameters, as "GET
 // /orders/:id", "GET /files/*path", "GET /orders/{id}", "GET /files/{path...}" or "GET
 // api.example.com/{$}". Without a method it stands for GET, POST, PUT, PATCH and DELETE,
-// of which the handler must know one. Parameters become "1"; where the router wants
-// something else, write it instead of the parameter. public entries are those of
-// routes, to the letter. List the routes with what the router itself has (Echo's
-// Routes, Gin's Routes), so that a new route cannot be missing.
+// of which the handler must know one. Parameters become "1", as "{a}-{b}" becomes "1-1";
+// where the router wants something else, as for "{id:[a-z]+}", write it instead of the
+// parameter. public entries are those of routes, to the letter. List the routes with
+// what the router itself has (Echo's Routes, Gin's Routes), so that a new route cannot
+// be missing.
+//
+// What comes before the guard must let the requests through: leave rate limiters and
+// checks against CSRF out in the test, write a route with its host where others are
+// refused, and list as public the OPTIONS that a CORS layer answers.
 //
 // Requests go over HTTP/1.1 in memory, marked as if they came by TLS. They run the
 // handlers of public routes, and of those that are not guarded. CheckPaths is its
@@ -37,16 +53,20 @@ func CheckRoutes(t testing.TB, h http.Handler, routes []string, public ...string
 	list, open := parseRoutes(t, routes, public)
 	w := newAsker(h)
 	defer w.close()
+	var refusals []routeRefusal
 	for _, rt := range list {
 		var err error
 		if open[rt.name] {
 			err = w.checkPublic(rt)
 		} else {
-			err = w.checkGuarded(rt)
+			refusals, err = w.checkGuarded(rt, refusals)
 		}
 		if err != nil {
 			t.Errorf("oauthtest: %s: %v", rt.name, err)
 		}
+	}
+	for _, r := range loners(refusals) {
+		t.Errorf("oauthtest: %s: %s without a token: 401 with a body that no other guarded path has, %s: the guard does not stop the chain, and the handler wrote it. If a guard of its own writes it, check its routes by a call of their own", r.name, r.method, shownTarget(r.reply.body))
 	}
 }
 
@@ -57,6 +77,7 @@ type routeOf struct {
 	any     bool // no method was given: some need not exist
 	host    string
 	path    string // with values for its parameters
+	other   string // with other values
 }
 
 var anyMethod = []string{http.MethodGet, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete}
@@ -96,49 +117,72 @@ func parseRoutes(t testing.TB, routes, public []string) ([]routeOf, map[string]b
 func oneBlank(s string) string { return strings.Join(strings.Fields(s), " ") }
 
 func parseRoute(s string) (routeOf, error) {
-	fields := strings.Fields(s)
-	rt := routeOf{name: oneBlank(s), host: askedHost}
-	switch len(fields) {
-	case 1:
-		rt.methods, rt.any = anyMethod, true
-	case 2:
-		rt.methods = fields[:1]
-		if !challenge.ValidName(fields[0]) { // RFC 9110 §9.1: a token, too
+	rt := routeOf{name: oneBlank(s), host: askedHost, methods: anyMethod, any: true}
+	const notBoth = `not a method and a path: write it as "GET /orders/:id"`
+	pattern := rt.name
+	if method, rest, two := strings.Cut(pattern, " "); two && !strings.Contains(method, "/") {
+		if !challenge.ValidName(method) { // RFC 9110 §9.1: a token, too
 			return rt, errors.New(`its method is none: write it as "GET /orders/:id"`)
 		}
-	default:
-		return rt, errors.New(`not a method and a path: write it as "GET /orders/:id"`)
+		rt.methods, rt.any, pattern = []string{method}, false, rest
 	}
-	pattern := fields[len(fields)-1]
 	slash := strings.Index(pattern, "/")
-	if slash < 0 {
+	switch {
+	case pattern == "":
+		return rt, errors.New(notBoth)
+	case slash < 0:
 		return rt, errors.New(`its path does not begin with a slash: write it as "GET /orders/:id"`)
-	}
-	if slash > 0 { // of ServeMux
+	case slash > 0: // of ServeMux
 		rt.host = pattern[:slash]
 	}
-	rt.path = fill(pattern[slash:])
+	rt.path, rt.other = fill(pattern[slash:], "1"), fill(pattern[slash:], "2")
+	if strings.Contains(rt.host+rt.path, " ") {
+		return rt, errors.New(notBoth)
+	}
 	return rt, nil
 }
 
 // fill gives each parameter of a pattern a value. What only looks like one to another
 // router fits the parameter all the same: inside a segment a colon or an asterisk is
 // sent as it is.
-func fill(pattern string) string {
-	segments := strings.Split(pattern, "/")
+func fill(pattern, value string) string {
+	segments := strings.Split(fillBraces(pattern, value), "/")
 	for i, s := range segments {
 		switch {
-		case s == "{$}":
-			segments[i] = ""
-		case strings.HasPrefix(s, "{") && strings.HasSuffix(s, "}"), len(s) > 1 && s[0] == ':':
-			segments[i] = "1"
+		case len(s) > 1 && s[0] == ':':
+			segments[i] = value
 		case strings.HasPrefix(s, "*"):
-			return strings.Join(append(segments[:i:i], "1"), "/")
+			return strings.Join(append(segments[:i:i], value), "/")
 		default:
 			segments[i] = strings.ReplaceAll(s, `\:`, ":") // Echo and Gin, for a literal one
 		}
 	}
 	return strings.Join(segments, "/")
+}
+
+// fillBraces goes by pairs: inside there may be a regular expression, with blanks,
+// slashes and braces of its own.
+func fillBraces(pattern, value string) string {
+	var b strings.Builder
+	depth, from := 0, 0
+	for i := range len(pattern) {
+		switch c := pattern[i]; {
+		case c == '{':
+			if depth++; depth == 1 {
+				from = i
+			}
+		case c == '}' && depth > 0:
+			if depth--; depth == 0 && pattern[from:i+1] != "{$}" {
+				b.WriteString(value)
+			}
+		case depth == 0:
+			b.WriteByte(c)
+		}
+	}
+	if depth > 0 {
+		b.WriteString(pattern[from:])
+	}
+	return b.String()
 }
 
 // nobodysToken is well-formed, and refused before anything is asked about it: it names
@@ -148,10 +192,14 @@ var nobodysToken = func() string {
 	return b64([]byte(`{"typ":"at+jwt","alg":"RS256","kid":"1"}`)) + "." + b64([]byte(`{"sub":"nobody","exp":4102444800}`)) + "." + b64(make([]byte, 256))
 }()
 
-const usualCause = "The usual cause: the route is registered outside the guarded group, or before Use adds the guard to it"
+const (
+	usualCause   = "The usual cause: the route is registered outside the guarded group, or before Use adds the guard to it"
+	limiterFirst = "a rate limiter comes before the guard, so that what is behind it cannot be seen: leave it out in the test, or raise its limit"
+)
 
-// checkGuarded asks twice, by each method of the route.
-func (w *asker) checkGuarded(rt routeOf) error {
+// checkGuarded asks by each method of the route, without a token and with a bad one. It
+// adds what it got without.
+func (w *asker) checkGuarded(rt routeOf, refusals []routeRefusal) ([]routeRefusal, error) {
 	known := false
 	for _, method := range rt.methods {
 		got := w.ask(method, rt.host, rt.path)
@@ -160,17 +208,56 @@ func (w *asker) checkGuarded(rt routeOf) error {
 		}
 		known = true
 		if err := got.refuses(""); err != nil {
-			return fmt.Errorf("%s without a token: %w", method, err)
+			return refusals, fmt.Errorf("%s without a token: %w", method, err)
+		}
+		if method != http.MethodHead {
+			refusals = append(refusals, routeRefusal{rt, method, got, w.again(got, method, rt)})
 		}
 		got = w.ask(method, rt.host, rt.path, "Authorization: Bearer "+nobodysToken)
 		if err := got.refuses("invalid_token"); err != nil {
-			return fmt.Errorf("%s with a token that nobody issued: %w", method, err)
+			return refusals, fmt.Errorf("%s with a token that nobody issued: %w", method, err)
 		}
 	}
 	if !known {
-		return fmt.Errorf("no method is answered but with 404 or 405: the route list does not fit the handler, or no guard runs before it. %s", usualCause)
+		return refusals, fmt.Errorf("no method is answered but with 404 or 405: the route list does not fit the handler, or no guard runs before it. %s", usualCause)
 	}
-	return nil
+	return refusals, nil
+}
+
+// routeRefusal is what a guarded route answered without a token, and did so again.
+type routeRefusal struct {
+	routeOf
+	method       string
+	reply, again routeReply
+}
+
+func (w *asker) again(got routeReply, method string, rt routeOf) routeReply {
+	if got.body == "" {
+		return got
+	}
+	return w.ask(method, rt.host, rt.path)
+}
+
+// loners are the refusals with a body that those of no other path have, one for each
+// route. A handler that runs after the refusal adds what only it has to say.
+func loners(all []routeRefusal) []routeRefusal {
+	var kinds [][]routeRefusal
+	for _, r := range all {
+		i := slices.IndexFunc(kinds, func(k []routeRefusal) bool { return r.reply.alike(k[0].reply, k[0].again) })
+		if i < 0 {
+			i, kinds = len(kinds), append(kinds, nil)
+		}
+		kinds[i] = append(kinds[i], r)
+	}
+	sameName := func(a, b routeRefusal) bool { return a.name == b.name }
+	var alone []routeRefusal
+	for _, k := range kinds {
+		other := func(r routeRefusal) bool { return r.host != k[0].host || r.path != k[0].path }
+		if k[0].reply.body != "" && !slices.ContainsFunc(k, other) && slices.ContainsFunc(all, other) {
+			alone = append(alone, slices.CompactFunc(k, sameName)...)
+		}
+	}
+	return alone
 }
 
 // checkPublic: what a public route answers is its own business.
@@ -192,20 +279,66 @@ func (a routeReply) unknown() bool {
 // "" is none (RFC 6750 §3.1).
 func (a routeReply) refuses(code string) error {
 	switch {
+	case a.err != nil || a.status != http.StatusUnauthorized:
+		return a.instead(code == "")
+	case a.cut != nil:
+		return fmt.Errorf("401 without an end (%w): the guard does not stop the chain, and the handler goes on writing", a.cut)
+	case a.goesOn():
+		return errors.New("401 with JSON and something behind it: the guard does not stop the chain, and the handler wrote the rest")
+	}
+	return bearerChallenge(a.header.Values("WWW-Authenticate"), code)
+}
+
+// instead says what to mend where the answer is not even 401.
+func (a routeReply) instead(noToken bool) error {
+	switch {
 	case a.err != nil:
 		return fmt.Errorf("no answer (%w). The usual cause: no guard runs before the handler, which panics without a token", a.err)
 	case a.unknown():
 		return fmt.Errorf("%s: the route list does not fit the handler, or the handler ran and found nothing. A guarded route answers 401 before its handler runs; for a parameter that must have another value than 1, write the route with that value", a.text())
 	case a.status == http.StatusServiceUnavailable:
 		return fmt.Errorf("%s: the guard or its verifier is not set up, and denies everything: handle the errors of middleware.New and verifier.New", a.text())
-	case a.status >= 300 && a.status < 400:
+	case a.status == http.StatusTooManyRequests:
+		return fmt.Errorf("%s: %s", a.text(), limiterFirst)
+	case a.redirects():
 		return fmt.Errorf("%s, a redirect that came before the guard: write the route as the router answers it, or put the guard in front of what redirects", a.text())
-	case a.status != http.StatusUnauthorized && code == "":
-		return fmt.Errorf("%s instead of 401: the handler can be reached. %s; or the guard does not stop the chain", a.text(), usualCause)
-	case a.status != http.StatusUnauthorized:
-		return fmt.Errorf("%s instead of 401: the handler can be reached. The usual cause: a bad token is taken for none, where only a missing one may be", a.text())
+	case noToken:
+		return fmt.Errorf("%s instead of 401: %s", a.text(), a.layer())
 	}
-	return bearerChallenge(a.header.Values("WWW-Authenticate"), code)
+	return fmt.Errorf("%s instead of 401: the handler can be reached. The usual cause: a bad token is taken for none, where only a missing one may be", a.text())
+}
+
+// layer says what answered instead of a guard.
+func (a routeReply) layer() string {
+	const hosts = `write the route with one that it takes, as "GET api.example.com/orders"`
+	if a.status/100 == 2 && strings.HasPrefix(a.asked, http.MethodOptions+" ") {
+		return "if a CORS layer answers preflights, which come without a token, list the route as public; else the handler can be reached. " + usualCause
+	}
+	reached := "the handler can be reached. " + usualCause + "; or the guard does not stop the chain"
+	switch a.status {
+	case http.StatusMisdirectedRequest:
+		return "a layer before the guard does not answer for the host " + askedHost + ": " + hosts
+	case http.StatusForbidden:
+		return reached + "; or a layer before the guard refused: if it goes by the host, " + hosts + "; if it is against CSRF, put the guard before it, or leave it out in the test"
+	case http.StatusBadRequest:
+		return "a layer before the guard refused, such as one against CSRF: put the guard before it, or leave it out in the test. Or " + reached
+	}
+	return reached
+}
+
+// goesOn tells whether something follows a JSON text (RFC 8259 §2).
+func (a routeReply) goesOn() bool {
+	kind, _, err := mime.ParseMediaType(a.header.Get("Content-Type"))
+	if err != nil || kind != "application/json" && !strings.HasSuffix(kind, "+json") {
+		return false
+	}
+	body := json.NewDecoder(strings.NewReader(a.body))
+	var text json.RawMessage
+	if body.Decode(&text) != nil {
+		return false
+	}
+	_, err = body.Token()
+	return err != io.EOF
 }
 
 // bearerChallenge: one Bearer challenge with a parameter (RFC 6750 §3), beside those of

@@ -156,7 +156,9 @@ func TestCheckRoutesLists(t *testing.T) {
 		{"public_of_another_method", []string{"GET /a"}, []string{"/a"}, []string{`public route "/a" is not among`}},
 		{"guarded_public", []string{"GET /a", "GET /b"}, []string{"GET /b"}, []string{"GET /b: GET is guarded, but listed as public"}},
 		{"twice", []string{"GET /a", "GET  /a"}, nil, nil},
-		{"forms_of_routers", []string{"GET /a/:id", "GET /a/*rest", "GET /a/*", "GET /a/{id}", "GET /{id:[0-9]+}/b", "/a", "GET example.com/", "GET /user_:name", "GET /static*", `GET /a\:b`, "PROPFIND /dav"}, nil, nil},
+		{"forms_of_routers", []string{"GET /a/:id", "GET /a/*rest", "GET /a/*", "GET /a/{id}", "GET /{id:[0-9]+}/b", "/a", "GET example.com/", "GET /user_:name", "GET /static*", `GET /a\:b`, "PROPFIND /dav", "GET /{a}-{b}", "/x/{id:[a-z ]+}", "GET /x/{id:[a-z /]{2,3}}/y"}, nil, nil},
+		{"public_with_a_blank", []string{"GET /a", "GET /{id:[a-z ]+}"}, []string{"GET  /{id:[a-z ]+}"}, []string{"GET /{id:[a-z ]+}: GET is guarded, but listed"}},
+		{"blank_behind_a_brace", []string{"GET /{a} b"}, nil, []string{"not a method and a path"}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			wantFailures(t, failuresOf(func(t testing.TB) { oauthtest.CheckRoutes(t, h, tc.routes, tc.public...) }), tc.want...)
@@ -179,6 +181,11 @@ func TestCheckRoutesAsks(t *testing.T) {
 		"GET /static*":                 "GET api.test /static*",
 		"GET /:":                       "GET api.test /:",
 		"GET /{n:[0-9]+}/deep/*x/more": "GET api.test /1/deep/1",
+		"GET /{a}-{b}/x":               "GET api.test /1-1/x",
+		"GET /v{n}":                    "GET api.test /v1",
+		"GET /{n:[0-9/ ]{2}}/x":        "GET api.test /1/x",
+		"GET /a{b":                     "GET api.test /a{b",
+		"GET /a}b":                     "GET api.test /a}b",
 	} {
 		var got []string
 		h := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -195,20 +202,8 @@ func TestCheckRoutesAsks(t *testing.T) {
 func TestCheckRoutesAnswers(t *testing.T) {
 	const good = `Bearer realm="resource"`
 	guard := require(t)
-	anonymous := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.Header.Get("Authorization") == "" {
-			guard(secret).ServeHTTP(w, r)
-			return
-		}
-		secret.ServeHTTP(w, r)
-	})
-	plain401 := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.Header.Get("Authorization") == "" {
-			guard(secret).ServeHTTP(w, r)
-			return
-		}
-		answers(401, "WWW-Authenticate", good).ServeHTTP(w, r)
-	})
+	anonymous := withToken(guard(secret), secret)
+	plain401 := withToken(guard(secret), answers(401, "WWW-Authenticate", good))
 	var zero *middleware.Guard
 	for _, tc := range []struct {
 		name string
@@ -221,7 +216,12 @@ func TestCheckRoutesAnswers(t *testing.T) {
 		{"bad_token_as_anonymous", anonymous, "with a token that nobody issued: 200 OK instead of 401: the handler can be reached. The usual cause: a bad token is taken for none"},
 		{"no_invalid_token", plain401, `with a token that nobody issued: 401 with error="", where "invalid_token" is due`},
 		{"success_without_body", answers(204), "204 No Content instead of 401"},
-		{"forbidden", answers(403), "403 Forbidden instead of 401"},
+		{"forbidden", answers(403), "403 Forbidden instead of 401: the handler can be reached. The usual cause: the route is registered outside"},
+		{"forbidden_for_the_host", answers(403), `if it goes by the host, write the route with one that it takes, as "GET api.example.com/orders"`},
+		{"other_host", answers(421), `421 Misdirected Request instead of 401: a layer before the guard does not answer for the host api.test: write the route with one that it takes`},
+		{"bad_request", answers(400), "400 Bad Request instead of 401: a layer before the guard refused, such as one against CSRF"},
+		{"limited", answers(429), "429 Too Many Requests: a rate limiter comes before the guard, so that what is behind it cannot be seen: leave it out"},
+		{"limited_with_a_token", withToken(guard(secret), answers(429)), "with a token that nobody issued: 429 Too Many Requests: a rate limiter"},
 		{"no_abort", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, "secret"); w.WriteHeader(401) }), "200 OK instead of 401"},
 		{"not_found", answers(404), "404 Not Found: the route list does not fit the handler, or the handler ran"},
 		{"other_method", answers(405), "405 Method Not Allowed: the route list does not fit"},
@@ -249,6 +249,17 @@ func TestCheckRoutesAnswers(t *testing.T) {
 	}
 }
 
+// withToken serves requests that have a token by other.
+func withToken(h, other http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Header.Get("Authorization") == "" {
+			h.ServeHTTP(w, r)
+			return
+		}
+		other.ServeHTTP(w, r)
+	})
+}
+
 // TestCheckRoutesMethods: what stands for several methods, and what never ends.
 func TestCheckRoutesMethods(t *testing.T) {
 	guard := require(t)
@@ -262,6 +273,11 @@ func TestCheckRoutesMethods(t *testing.T) {
 		m.Handle("PATCH /x", secret)
 		got := failuresOf(func(t testing.TB) { oauthtest.CheckRoutes(t, m, []string{"/x"}) })
 		wantFailures(t, got, "/x: PATCH without a token: 200 OK")
+	})
+	t.Run("preflight", func(t *testing.T) {
+		got := failuresOf(func(t testing.TB) { oauthtest.CheckRoutes(t, answers(204), []string{"OPTIONS /x", "PUT /x"}) })
+		wantFailures(t, got, "204 No Content instead of 401: if a CORS layer answers preflights, which come without a token, list the route as public",
+			"204 No Content instead of 401: the handler can be reached")
 	})
 	t.Run("public_may_stream_for_ever", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {

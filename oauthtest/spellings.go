@@ -4,12 +4,12 @@ package oauthtest
 
 import (
 	"fmt"
-	"slices"
 	"strings"
 )
 
 // spellings are targets that some program might take for p, a path that begins with a
-// slash. doors are paths that need no token.
+// slash. doors are paths that need no token. The same index is the same spelling for
+// every p; some of them may come out alike, or as p itself.
 func spellings(host, p string, doors []string) []string {
 	at := max(strings.LastIndex(strings.TrimSuffix(p, "/"), "/"), 0)
 	s := spelling{host: host, path: p, rest: p[1:], dir: p[:at], last: p[at+1:]}
@@ -20,9 +20,7 @@ func spellings(host, p string, doors []string) []string {
 	for _, door := range doors {
 		all = append(all, s.through(door)...)
 	}
-	slices.Sort(all)
-	all = slices.Compact(all)
-	return slices.DeleteFunc(all, func(target string) bool { return target == p })
+	return all
 }
 
 type spelling struct {
@@ -93,12 +91,13 @@ func percent(s string, n int) string {
 	return b.String()
 }
 
-// endings are what some program cuts off.
+// endings are what some program cuts off, or takes for a file that needs no guard.
 func (s spelling) endings() []string {
 	var all []string
 	for _, end := range []string{
 		";a=b", ";", ";/", "%3b", "%00", "%00.json", "\x00", ".json", ".", "%2e", "%20", "%09", "%0a", "%0d%0a", "+",
 		"%23", "#", "#x", "%3f", "?", "?x", "%3fx", "&x", "~", "%2a", "*", "%5c", `\`, "%c0%80", "%ff", "::$DATA",
+		".css", ".js", ".png", ".ico", ".svg", ".map", "/favicon.ico", "/index.html",
 	} {
 		all = append(all, s.path+end)
 	}

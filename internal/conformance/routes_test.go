@@ -3,13 +3,17 @@
 package conformance_test
 
 import (
+	"io"
 	"net/http"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 
 	"github.com/gin-gonic/gin"
 	"github.com/labstack/echo/v4"
+	"github.com/labstack/echo/v4/middleware"
 
 	"github.com/bearerguard/bearerguard/adapters/echov4"
 	"github.com/bearerguard/bearerguard/adapters/ginv1"
@@ -266,6 +270,119 @@ func TestPathConfusion(t *testing.T) {
 			}), routes)
 			if (len(c.list) > 0) != tc.caught {
 				t.Errorf("complaints %q", c.list)
+			}
+		})
+	}
+}
+
+// TestSoundApplications: what applications have beside their guarded routes is no
+// failure, in the frameworks' own ways.
+func TestSoundApplications(t *testing.T) {
+	a := newSimpleApp(t)
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, "index.html"), []byte("<html>page"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for name, build := range map[string]func(dir string) (l withRoutes, public []string){
+		"echo":             a.largeEcho,
+		"echo_single_page": a.singlePageEcho,
+		"gin":              a.largeGin,
+	} {
+		l, public := build(dir)
+		t.Run("K1/"+name, func(t *testing.T) { oauthtest.CheckRoutes(t, l, l.routes, public...) })
+		t.Run("K8/"+name, func(t *testing.T) { oauthtest.CheckPaths(t, l, l.routes, public...) })
+	}
+}
+
+func (a *simpleApp) largeEcho(dir string) (withRoutes, []string) {
+	e := echo.New()
+	e.Use(middleware.Recover(), middleware.CORS(), middleware.Gzip(), middleware.Secure(), middleware.RequestID())
+	e.Static("/assets", dir)
+	e.File("/", filepath.Join(dir, "index.html"))
+	e.RouteNotFound("/*", func(c echo.Context) error { return c.File(filepath.Join(dir, "index.html")) })
+	guard := echov4.Require(a.g)
+	text := func(c echo.Context) error { return c.String(200, "secret "+c.Param("id")) }
+	e.GET("/users/me", text, guard)
+	e.GET("/users/:name", func(c echo.Context) error { return c.String(200, "profile of "+c.Param("name")) })
+	g := e.Group("/api", guard)
+	g.GET("/orders/:id", text)
+	g.GET("/me/", text)
+	g.Any("/any", text)
+	g.Static("/private", dir)
+	return ofEcho(e), []string{"GET /assets*", "GET /", "GET /users/:name", "OPTIONS /api/any"}
+}
+
+// singlePageEcho has a file server that answers 500 for names that no file can have.
+func (a *simpleApp) singlePageEcho(dir string) (withRoutes, []string) {
+	e := echo.New()
+	e.Pre(middleware.RemoveTrailingSlash())
+	e.Use(middleware.StaticWithConfig(middleware.StaticConfig{Root: dir, HTML5: true}))
+	e.Group("/api", echov4.Require(a.g)).GET("/orders", func(c echo.Context) error { return c.String(200, "secret") })
+	return ofEcho(e), nil
+}
+
+func (a *simpleApp) largeGin(dir string) (withRoutes, []string) {
+	r := gin.New()
+	r.RedirectFixedPath, r.HandleMethodNotAllowed = true, true
+	r.Use(gin.Recovery())
+	r.Static("/assets", dir)
+	r.NoRoute(func(c *gin.Context) { c.File(filepath.Join(dir, "index.html")) })
+	guard := ginv1.Require(a.g)
+	text := func(c *gin.Context) { c.String(200, "secret "+c.Param("id")) }
+	r.GET("/users/me", guard, text)
+	r.GET("/users/:name", func(c *gin.Context) { c.String(200, "profile of "+c.Param("name")) })
+	g := r.Group("/api", guard)
+	g.GET("/orders/:id", text)
+	g.Any("/any", text)
+	g.GET(`/op\:start`, text)
+	g.StaticFS("/private", http.Dir(dir))
+	return ofGin(r), []string{"GET /assets/*filepath", "HEAD /assets/*filepath", "GET /users/:name"}
+}
+
+// TestGuardsThatDoNotStop: a middleware that answers 401 and forgets to end the chain is
+// seen by what the handler adds.
+func TestGuardsThatDoNotStop(t *testing.T) {
+	challenge := func(r *http.Request) string {
+		if r.Header.Get("Authorization") != "" {
+			return `Bearer realm="x", error="invalid_token"`
+		}
+		return `Bearer realm="x"`
+	}
+	m := http.NewServeMux()
+	m.HandleFunc("POST /orders", func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "order made") })
+	m.HandleFunc("GET /orders", func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "orders") })
+	m.HandleFunc("GET /users", func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "users") })
+	r := gin.New()
+	r.Use(func(c *gin.Context) {
+		c.Header("WWW-Authenticate", challenge(c.Request))
+		c.JSON(401, gin.H{"error": "unauthorized"})
+	})
+	r.POST("/orders", func(c *gin.Context) { c.JSON(200, "order made") })
+	r.GET("/orders", func(c *gin.Context) { c.JSON(200, "orders") })
+	r.GET("/users", func(c *gin.Context) { c.JSON(200, "users") })
+	e := echo.New()
+	e.Use(func(next echo.HandlerFunc) echo.HandlerFunc {
+		return func(c echo.Context) error {
+			c.Response().Header().Set("WWW-Authenticate", challenge(c.Request()))
+			if err := c.String(401, "unauthorized"); err != nil {
+				return err
+			}
+			return next(c)
+		}
+	})
+	e.POST("/orders", func(c echo.Context) error { return c.String(200, "order made") })
+	e.GET("/orders", func(c echo.Context) error { return c.String(200, "orders") })
+	e.GET("/users", func(c echo.Context) error { return c.String(200, "users") })
+	for name, h := range map[string]http.Handler{"gin": r, "echo": e, "net_http": http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("WWW-Authenticate", challenge(r))
+		w.WriteHeader(401)
+		m.ServeHTTP(w, r)
+	})} {
+		t.Run(name, func(t *testing.T) {
+			c := &complaints{TB: t}
+			oauthtest.CheckRoutes(c, h, []string{"POST /orders", "GET /orders", "GET /users"})
+			if len(c.list) != 3 {
+				t.Errorf("%d complaints, want one for each route: %q", len(c.list), c.list)
 			}
 		})
 	}

@@ -10,6 +10,7 @@ import (
 	"context"
 	"net"
 	"net/http"
+	"net/netip"
 	"sync"
 )
 
@@ -26,7 +27,8 @@ type Listener struct {
 var _ net.Listener = (*Listener)(nil)
 
 // Listen returns an open listener. The address is only a name: it is what Addr
-// and the connections report.
+// reports, and the connections for this end of them. Their other end has an address
+// for documentation (RFC 5737), since handlers expect one in http.Request.RemoteAddr.
 func Listen(address string) *Listener {
 	return &Listener{addr: addr(address), conns: make(chan net.Conn), done: make(chan struct{})}
 }
@@ -62,8 +64,8 @@ func (l *Listener) Dial(ctx context.Context, _, _ string) (net.Conn, error) {
 	}
 	ours, theirs := net.Pipe()
 	select {
-	case l.conns <- conn{theirs, l.addr}:
-		return conn{ours, l.addr}, nil
+	case l.conns <- conn{Conn: theirs, local: l.addr, remote: dialer}:
+		return conn{Conn: ours, local: dialer, remote: l.addr}, nil
 	case <-l.done:
 		return nil, l.failed("dial", net.ErrClosed)
 	case <-ctx.Done():
@@ -87,11 +89,14 @@ type addr string
 func (addr) Network() string  { return "mem" }
 func (a addr) String() string { return string(a) }
 
+// dialer is where every connection comes from.
+var dialer = net.TCPAddrFromAddrPort(netip.MustParseAddrPort("192.0.2.1:1234"))
+
 // conn gives both ends of a pipe a name; net.Pipe's own is "pipe".
 type conn struct {
 	net.Conn
-	addr addr
+	local, remote net.Addr
 }
 
-func (c conn) LocalAddr() net.Addr  { return c.addr }
-func (c conn) RemoteAddr() net.Addr { return c.addr }
+func (c conn) LocalAddr() net.Addr  { return c.local }
+func (c conn) RemoteAddr() net.Addr { return c.remote }

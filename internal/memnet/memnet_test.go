@@ -8,6 +8,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/netip"
 	"strings"
 	"sync"
 	"testing"
@@ -61,6 +62,29 @@ func TestHTTP(t *testing.T) {
 			}
 		})
 	}
+}
+
+// Handlers limit rates, allow and log by address, and fail where there is none.
+func TestAddresses(t *testing.T) {
+	l := memnet.Listen("issuer.test:443")
+	defer serve(l, func(w http.ResponseWriter, r *http.Request) {
+		peer, err := netip.ParseAddrPort(r.RemoteAddr)
+		if err != nil || peer.Port() == 0 || !netip.MustParsePrefix("192.0.2.0/24").Contains(peer.Addr()) {
+			t.Errorf("RemoteAddr %q: %v", r.RemoteAddr, err)
+		}
+		if local := r.Context().Value(http.LocalAddrContextKey); local != l.Addr() {
+			t.Errorf("local address %v", local)
+		}
+	})()
+	conn, err := l.Dial(t.Context(), "tcp", "other.test:80")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if conn.RemoteAddr() != l.Addr() || conn.LocalAddr().String() != "192.0.2.1:1234" {
+		t.Errorf("dialed %v from %v", conn.RemoteAddr(), conn.LocalAddr())
+	}
+	conn.Close()
+	post(t, &http.Client{Transport: l.Transport()}, "https://issuer.test/", "x")
 }
 
 func TestParallelRequests(t *testing.T) {
