@@ -5,6 +5,7 @@ package oauthtest
 import (
 	"errors"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -77,7 +78,7 @@ func (c Client) checkSignature(parts compact.Parts) string {
 		return "typ must be client-authentication+jwt, JWT or absent"
 	}
 	if _, ok := header.Get("crit"); ok {
-		return "crit names nothing that is understood here (RFC 7515 §4.1.11)"
+		return "crit names nothing that is understood here (RFC 7515 section 4.1.11)"
 	}
 	keys, _ := clientKeys(c.Keys) // complete parsed them before
 	for _, k := range keys {
@@ -95,9 +96,9 @@ func (s *Server) checkAssertion(claims strictjson.Object) string {
 	exp, ok := date(claims, "exp")
 	switch {
 	case text(claims, "sub") != text(claims, "iss"):
-		return "sub must be equal to iss (RFC 7523 §3)"
+		return "sub must be equal to iss (RFC 7523 section 3)"
 	case !s.addressed(claims):
-		return "aud must be the issuer or the token endpoint, as a single value"
+		return "aud must be the issuer or the token endpoint, and nobody else"
 	case !ok || !now.Before(exp):
 		return "exp is missing or past"
 	case exp.After(now.Add(assertionLife)):
@@ -120,15 +121,16 @@ func later(claims strictjson.Object, name string, now time.Time) bool {
 	return present && (!ok || t.After(now.Add(assertionSkew)))
 }
 
-// addressed wants a single audience, since one server could use at another what
-// is meant for both. The token endpoint is what older clients send (RFC 7523 §3).
+// addressed wants names of this server only, since one server could use at another
+// what is meant for both. The token endpoint is what older clients send (RFC 7523 §3).
 func (s *Server) addressed(claims strictjson.Object) bool {
 	v, _ := claims.Get("aud")
-	aud, ok := v.Text()
-	if several, isArray := v.Texts(); isArray && len(several) == 1 {
-		aud, ok = several[0], true
+	several, _ := v.Texts()
+	if aud, ok := v.Text(); ok {
+		several = []string{aud}
 	}
-	return ok && (aud == s.issuer || aud == s.endpoint("/token"))
+	foreign := func(aud string) bool { return aud != s.issuer && aud != s.endpoint("/token") }
+	return len(several) > 0 && !slices.ContainsFunc(several, foreign)
 }
 
 // endpoint returns the URL of an endpoint.

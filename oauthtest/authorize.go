@@ -12,8 +12,6 @@ import (
 	"strconv"
 	"strings"
 	"time"
-
-	"github.com/bearerguard/bearerguard/internal/strictjson"
 )
 
 // pending is an authorization request between the consent page and its form.
@@ -40,7 +38,7 @@ func (s *Server) serveAuthorize(w http.ResponseWriter, r *http.Request) {
 	if !ok {
 		return
 	}
-	if r.Method == http.MethodPost && params.Has("ticket") {
+	if r.Method == http.MethodPost && params.Has("decision") {
 		s.serveDecision(w, r, params)
 		return
 	}
@@ -144,14 +142,7 @@ func (s *Server) check(p *pending, params url.Values) *refusal {
 }
 
 // checkRepeated: RFC 6749 §3.1 forbids repetition; RFC 8707 §2 allows it for resource.
-func checkRepeated(_ *pending, params url.Values) *refusal {
-	for name, values := range params {
-		if len(values) > 1 && name != "resource" {
-			return invalidRequest("a parameter is repeated")
-		}
-	}
-	return nil
-}
+func checkRepeated(_ *pending, params url.Values) *refusal { return repeated(params, "resource") }
 
 func (s *Server) checkResponseType(p *pending, params url.Values) *refusal {
 	mode := "query"
@@ -224,29 +215,10 @@ func withValue(values []string) []string {
 	return slices.DeleteFunc(slices.Clone(values), func(v string) bool { return v == "" })
 }
 
-// checkDetails takes every type of authorization_details (RFC 9396 §2): what they mean
-// is the API's business.
 func checkDetails(p *pending, params url.Values) *refusal {
-	raw := params.Get("authorization_details")
-	if raw == "" {
-		return nil
-	}
-	// A strict reader of objects reads the array as the one member of an object.
-	doc, err := strictjson.ParseObject([]byte(`{"details":` + raw + `}`))
-	list, _ := doc.Get("details")
-	elements, isArray := list.Elements()
-	bad := err != nil || doc.Len() != 1 || !isArray || len(elements) == 0
-	for _, e := range elements {
-		object, _ := e.Object()
-		kind, _ := object.Get("type")
-		name, _ := kind.Text()
-		bad = bad || name == ""
-	}
-	if bad {
-		return &refusal{"invalid_authorization_details", "not a JSON array of objects that each have a type"}
-	}
-	p.details = list.Raw()
-	return nil
+	details, refused := askedDetails(params)
+	p.details = details
+	return refused
 }
 
 // checkOpenID reads what OpenID Connect Core 1.0 §3.1.2.1 adds. max_age needs no more

@@ -91,6 +91,9 @@ func sentTo(t *testing.T, as *oauthtest.Server, location, callback string) url.V
 	if params.Get("iss") != as.Issuer() {
 		t.Errorf("iss %q", params.Get("iss"))
 	}
+	if params.Has("error") {
+		wantDescription(t, params.Get("error_description"))
+	}
 	return params
 }
 
@@ -320,6 +323,13 @@ func TestAuthorizationRequestByPost(t *testing.T) {
 	endpoint := as.Issuer() + "/authorize"
 	t.Run("accepted", func(t *testing.T) {
 		if a := post(t, stay(as), endpoint, u.Query()); a.status != want200 || !strings.Contains(a.body, "<form") {
+			t.Errorf("%d %s", a.status, a.body)
+		}
+	})
+	t.Run("unknown_parameter_named_like_a_field_of_the_form", func(t *testing.T) {
+		form := u.Query()
+		form.Set("ticket", "x")
+		if a := post(t, stay(as), endpoint, form); a.status != want200 || !strings.Contains(a.body, "<form") {
 			t.Errorf("%d %s", a.status, a.body)
 		}
 	})

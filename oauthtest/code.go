@@ -13,7 +13,7 @@ import (
 func (s *Server) newCode(p *pending, a *authorization) string {
 	now, text := s.cfg.Now(), s.random()
 	s.store.mu.Lock()
-	ok := room(s.store.codes, maxCodes, func(c *code) bool { return !now.Before(c.expires) })
+	ok := s.store.roomForCode(now)
 	if ok {
 		s.store.codes[text] = &code{authorization: a, redirectURI: p.given, challenge: p.challenge, expires: now.Add(s.cfg.CodeLifetime)}
 	}
@@ -32,11 +32,11 @@ func (s *Server) codeGrant(client Client, form url.Values) (*grant, *refusal, er
 	if refused != nil {
 		return nil, refused, nil
 	}
-	aud, ok := c.narrowAudience(form["resource"])
-	if !ok {
-		return nil, badResource, nil
+	use, refused := c.narrow(form)
+	if refused != nil {
+		return nil, refused, nil
 	}
-	g, err := s.issueWithRefresh(c.authorization, c.scopes, aud)
+	g, err := s.issueWithRefresh(c.authorization, use)
 	return g, nil, err
 }
 
@@ -58,7 +58,7 @@ func (s *Server) redeem(client Client, form url.Values) (*code, *refusal) {
 		c.revoked = true // RFC 6749 §4.1.2: tokens issued before, too
 		return nil, invalidGrant("the code was used before; what came of it is revoked")
 	}
-	c.used = true
+	s.store.spend(form.Get("code"))
 	if !now.Before(c.expires) {
 		return nil, invalidGrant("the code has expired")
 	}

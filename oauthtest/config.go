@@ -27,7 +27,8 @@ type Config struct {
 	// Issuer is the issuer identifier, an http or https URL; it may have a path.
 	// "" means https://issuer.test in memory, and under Listen http://host:port, or
 	// https://host:port with TLS. Listen takes https URLs with TLS only, and http URLs
-	// without it only. Two servers behind one verifier need different ones.
+	// without it only. Its path is not /canary nor below, where hostile tokens lead. Two
+	// servers behind one verifier need different ones.
 	Issuer string
 	// TLS makes [Listen] serve https with a certificate of a throw-away authority, which
 	// [Server.HTTPClient] trusts, and [Server.CertificateAuthority] returns. NewServer does
@@ -43,7 +44,8 @@ type Config struct {
 	Key crypto.Signer
 	// Random is where codes, refresh tokens and jti come from. nil means crypto/rand.
 	// Reads are serialized; an error of it is a panic. It is for golden files: what it
-	// makes can be guessed.
+	// makes can be guessed. It must not repeat itself: codes and tokens that are equal
+	// stand for the same grant.
 	Random io.Reader
 	// Audience lists the resource identifiers that a client may ask for (RFC 8707
 	// §2). The first is the default of Token and of the token endpoint. An audience
@@ -64,7 +66,8 @@ type Config struct {
 	// RefreshLifetime is that of refresh tokens, each of them anew. 0 means 24 h.
 	RefreshLifetime time.Duration
 	// DeviceInterval is how long a device waits between two polls (RFC 8628 §3.2), in
-	// whole seconds. 0 means 5 s.
+	// whole seconds. 0 means 5 s. A poll is too early by more than a tenth of it, and
+	// more than 250 ms.
 	DeviceInterval time.Duration
 	// LegacyGrants enables what OAuth 2.1 leaves out: the implicit grant, the resource
 	// owner password grant, and codes without PKCE. It is there to learn from, and to test
@@ -103,14 +106,14 @@ type Client struct {
 
 // User is a resource owner.
 type User struct {
-	// Subject is sub. Required.
+	// Subject is sub. Required; not the ID of a client (RFC 9700 §4.15).
 	Subject string
 	// Name is what the consent page shows. "" means Subject.
 	Name string
 	// Password is for the resource owner password grant alone (RFC 6749 §4.3); the
 	// consent page asks for none. "" means that this user cannot use that grant.
 	Password string
-	// Claims are what userinfo and ID tokens say beside sub.
+	// Claims are what userinfo and ID tokens say beside sub: what encoding/json can write.
 	Claims map[string]any
 }
 
@@ -146,6 +149,9 @@ func (c Config) complete() (Config, error) {
 	return c, errors.Join(c.checkIssuer(), c.checkAlgorithm(), c.checkKey(), c.checkAudience(), c.checkClients(), c.checkUsers(), c.checkLifetimes())
 }
 
+// checkIssuer leaves the rest to those who read tokens: what it accepts, such as a name
+// with letters beyond ASCII or a space in the path, a verifier and a cache may refuse,
+// and VerifierConfig then fails the test with what they say.
 func (c Config) checkIssuer() error {
 	if c.Issuer == "" {
 		return nil
@@ -154,6 +160,9 @@ func (c Config) checkIssuer() error {
 	if err != nil || u.Host == "" || (u.Scheme != "https" && u.Scheme != "http") ||
 		u.RawQuery != "" || u.ForceQuery || strings.Contains(c.Issuer, "#") || u.User != nil {
 		return errors.New("oauthtest: Issuer must be an http or https URL without query, fragment and userinfo (RFC 8414 §2)")
+	}
+	if strings.HasPrefix(u.Path+"/", canaryPath) {
+		return errors.New("oauthtest: Issuer has its path at /canary, where hostile tokens lead and no endpoint is served: choose another path")
 	}
 	return nil
 }

@@ -3,6 +3,7 @@
 package oauthtest
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net/url"
@@ -61,7 +62,10 @@ func (c Client) checkRedirects() error {
 }
 
 func (c Config) checkUsers() error {
-	seen := map[string]bool{}
+	seen, clients := map[string]bool{}, map[string]bool{}
+	for _, cl := range c.Clients {
+		clients[cl.ID] = true
+	}
 	for _, u := range c.Users {
 		if u.Subject == "" || seen[u.Subject] {
 			return fmt.Errorf("oauthtest: Users: Subject %q is empty or used twice", u.Subject)
@@ -69,6 +73,12 @@ func (c Config) checkUsers() error {
 		seen[u.Subject] = true
 		if _, ok := u.Claims["sub"]; ok {
 			return fmt.Errorf("oauthtest: Users: Claims of %q hold sub: set Subject instead", u.Subject)
+		}
+		if clients[u.Subject] { // RFC 9700 §4.15
+			return fmt.Errorf("oauthtest: Users: Subject %q is also the ID of a client, and no API could tell their tokens apart: change one of them", u.Subject)
+		}
+		if _, err := json.Marshal(u.Claims); err != nil {
+			return fmt.Errorf("oauthtest: Users: Claims of %q: %w", u.Subject, err)
 		}
 	}
 	return nil

@@ -72,6 +72,14 @@ func TestGrantConfigFaults(t *testing.T) {
 		{"users_none", users([]oauthtest.User{}...), ""},
 		{"user_without_subject", users(oauthtest.User{Name: "A"}), "Subject"},
 		{"user_twice", users(oauthtest.User{Subject: "a"}, oauthtest.User{Subject: "a"}), "Subject"},
+		{"user_named_like_a_client", func(c *oauthtest.Config) {
+			c.Clients, c.Users = []oauthtest.Client{{ID: "a"}, {ID: "b"}}, []oauthtest.User{{Subject: "b"}}
+		}, "Subject"},
+		{"user_named_nearly_like_a_client", func(c *oauthtest.Config) {
+			c.Clients, c.Users = []oauthtest.Client{{ID: "b"}}, []oauthtest.User{{Subject: "B"}}
+		}, ""},
+		{"user_claims_that_JSON_cannot_write", users(oauthtest.User{Subject: "a", Claims: jsonObject{"f": func() {}}}), "Claims"},
+		{"user_claims_nested", users(oauthtest.User{Subject: "a", Claims: jsonObject{"address": jsonObject{"country": "NZ"}}}), ""},
 		{"user_claims_sub", users(oauthtest.User{Subject: "a", Claims: jsonObject{"sub": "b"}}), "sub"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {

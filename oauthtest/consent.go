@@ -35,8 +35,10 @@ func room[V any](m map[string]V, most int, expired func(V) bool) bool {
 	return len(m) < most
 }
 
-// hold keeps p under a fresh ticket, without which nobody can decide it: another site
-// can post a form here, but cannot read the page (RFC 6749 §10.12).
+// hold keeps p under a fresh ticket. It says which request a form decides, not whose
+// browser sends it: whoever opened a page can have its ticket sent by the browser of
+// somebody else. What stops that here is the look at Sec-Fetch-Site; a server with
+// real users also binds the ticket to their session (RFC 6749 §10.12).
 func (s *Server) hold(p *pending) bool {
 	now := s.cfg.Now()
 	p.ticket, p.expires = s.random(), now.Add(pendingLifetime)
@@ -62,11 +64,12 @@ func (s *Server) take(ticket string) (*pending, error) {
 	return p, nil
 }
 
-// serveDecision takes the form of the consent page.
+// serveDecision takes the form of the consent page. A browser says by Sec-Fetch-Site
+// whether the page itself sent it; what is no browser does not, and needs no defence.
 func (s *Server) serveDecision(w http.ResponseWriter, r *http.Request, form url.Values) {
 	switch r.Header.Get("Sec-Fetch-Site") {
 	case "", "none", "same-origin":
-	default: // the ticket would not be right, either; this says why
+	default:
 		writeError(w, http.StatusForbidden, errors.New("the form was sent by another site"))
 		return
 	}

@@ -17,7 +17,7 @@ func (s *Server) serveDevicePage(w http.ResponseWriter, r *http.Request) {
 	case !ok:
 	case r.Method == http.MethodGet:
 		writeDevice(w, r, params.Get("user_code"))
-	case params.Has("ticket"):
+	case params.Has("decision"):
 		s.serveDecision(w, r, params)
 	default:
 		p, err := s.deviceRequest(params.Get("user_code"))
@@ -36,7 +36,7 @@ func (s *Server) deviceRequest(userCode string) (*pending, error) {
 		return nil, errDevice
 	}
 	client, _ := s.client(d.client)
-	p := &pending{client: client, scopes: d.scopes, audience: d.audience, device: d}
+	p := &pending{client: client, scopes: d.scopes, audience: d.audience, details: d.details, device: d}
 	if !s.hold(p) {
 		return nil, errBusy
 	}
@@ -47,10 +47,8 @@ func (s *Server) waitingDevice(userCode string) *deviceGrant {
 	now := s.cfg.Now()
 	s.store.mu.Lock()
 	defer s.store.mu.Unlock()
-	for _, d := range s.store.devices {
-		if plainCode(d.userCode) == userCode && d.waits(now) {
-			return d
-		}
+	if d := s.store.shown[userCode]; d != nil && d.waits(now) {
+		return d
 	}
 	return nil
 }

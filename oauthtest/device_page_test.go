@@ -39,7 +39,7 @@ func TestDevicePage(t *testing.T) {
 	page := as.Issuer() + "/device"
 	t.Run("TA-20/form", func(t *testing.T) {
 		wantOutline(t, get(t, stay(as), page+"?user_code=wdjb-mjht").body, golden("Connect a device",
-			"<h1>", "Connect a device", "<form method=post action=/device>",
+			"<h1>", "Connect a device", "<form method=post action=device>",
 			"<p>", "<label for=user_code>", "Code that the device shows",
 			"<p>", "<input type=text id=user_code name=user_code value=wdjb-mjht required maxlength=40 autocomplete=off autocapitalize=characters spellcheck=false aria-describedby=hint>",
 			"<p class=hint id=hint>", "Go on only if you started this on a device of your own, and it shows this very code.",
@@ -55,7 +55,7 @@ func TestDevicePage(t *testing.T) {
 		_, userCode := device(t, as)
 		a := post(t, stay(as), page, url.Values{"user_code": {strings.ToLower(userCode)}})
 		lines := outline(t, a.body)
-		for _, want := range []string{userCode, "native", "orders:read", "<form method=post action=/device>", "<button type=submit name=decision value=deny>"} {
+		for _, want := range []string{userCode, "native", "orders:read", "<form method=post action=device>", "<button type=submit name=decision value=deny>"} {
 			if !slices.Contains(lines, want) {
 				t.Errorf("no %q in %q", want, lines)
 			}

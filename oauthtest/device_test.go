@@ -5,6 +5,7 @@ package oauthtest_test
 import (
 	"net/http"
 	"regexp"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -81,14 +82,19 @@ func TestDevicePolling(t *testing.T) {
 			as := newGrants(t)
 			device, user := startDevice(t, as, "&scope=a")
 			wantPoll(t, as, device, "authorization_pending") // the first may come at once
-			time.Sleep(5 * time.Second)
-			wantPoll(t, as, device, "authorization_pending")
-			time.Sleep(5*time.Second - time.Nanosecond)
-			wantPoll(t, as, device, "slow_down") // 10 s from now on
-			time.Sleep(10*time.Second - time.Nanosecond)
-			wantPoll(t, as, device, "slow_down") // 15 s
-			time.Sleep(15 * time.Second)
-			wantPoll(t, as, device, "authorization_pending")
+			for _, step := range []struct {
+				wait time.Duration
+				code string
+			}{
+				{5 * time.Second, "authorization_pending"},
+				{4500 * time.Millisecond, "authorization_pending"}, // a ticker is not exact
+				{4500*time.Millisecond - 1, "slow_down"},           // 10 s from now on
+				{9*time.Second - 1, "slow_down"},                   // 15 s
+				{13500 * time.Millisecond, "authorization_pending"},
+			} {
+				time.Sleep(step.wait)
+				wantPoll(t, as, device, step.code)
+			}
 			if err := as.ApproveDevice(user, "alice"); err != nil {
 				t.Fatal(err)
 			}
@@ -98,7 +104,98 @@ func TestDevicePolling(t *testing.T) {
 			}
 			wantAnswer(t, refresh(t, as, textOf(t, a, "refresh_token"), "&client_id=page", noAuth), want200, "")
 			wantPoll(t, as, device, "invalid_grant") // once only
+			if err := as.ApproveDevice(user); err == nil {
+				t.Error("the user code outlives the grant")
+			}
 		})
+	})
+}
+
+// TestDeviceTolerance: a tenth of the interval, a quarter of a second at the least.
+func TestDeviceTolerance(t *testing.T) {
+	for interval, least := range map[time.Duration]time.Duration{
+		time.Second: 750 * time.Millisecond, 2 * time.Second: 1750 * time.Millisecond, 3 * time.Second: 2700 * time.Millisecond,
+	} {
+		t.Run("TA-20/tolerance_of_"+interval.String(), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				as := newGrants(t, func(c *oauthtest.Config) { c.DeviceInterval = interval })
+				device, _ := startDevice(t, as, "")
+				wantPoll(t, as, device, "authorization_pending")
+				time.Sleep(least)
+				wantPoll(t, as, device, "authorization_pending")
+				time.Sleep(least - 1)
+				wantPoll(t, as, device, "slow_down")
+			})
+		})
+	}
+}
+
+// stuck is randomness that stands still for so many draws.
+type stuck struct {
+	draws int
+	counting
+}
+
+func (s *stuck) Read(p []byte) (int, error) {
+	if s.draws--; s.draws >= 0 {
+		clear(p)
+		return len(p), nil
+	}
+	return s.counting.Read(p)
+}
+
+// TestDeviceCodesRepeat: codes that are taken are drawn anew, ten times, two draws each.
+func TestDeviceCodesRepeat(t *testing.T) {
+	for _, tc := range []struct {
+		name string
+		more int // draws, after those of the first device
+		ok   bool
+	}{{"TA-20/ninth_draw_repeats", 2 * 9, true}, {"TA-20/tenth_draw_repeats", 2 * 10, false}} {
+		t.Run(tc.name, func(t *testing.T) {
+			as := newGrants(t, func(c *oauthtest.Config) { c.Random = &stuck{draws: 2 + tc.more} })
+			first, _ := startDevice(t, as, "")
+			a := postForm(t, as, "/device_authorization", "client_id=page")
+			if tc.ok {
+				wantAnswer(t, a, want200, "")
+			} else if wantAnswer(t, a, http.StatusInternalServerError, "server_error"); !strings.Contains(a.body, "Config.Random repeats itself") {
+				t.Errorf("%s", a.body)
+			}
+			wantPoll(t, as, first, "authorization_pending")
+		})
+	}
+}
+
+// TestDeviceMemory: devices that nobody decides cost a bounded memory.
+func TestDeviceMemory(t *testing.T) {
+	c := newClock()
+	as := newGrants(t, c.in)
+	var device, user, denied string
+	for i := range 1000 {
+		if device, user = startDevice(t, as, ""); i == 0 {
+			denied = device
+			if err := as.DenyDevice(user); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	wantPoll(t, as, denied, "access_denied")
+	t.Run("TA-20/denied_devices_make_room", func(t *testing.T) {
+		device, user = startDevice(t, as, "")
+		wantPoll(t, as, denied, "invalid_grant")
+	})
+	t.Run("TA-20/full", func(t *testing.T) {
+		wantAnswer(t, postForm(t, as, "/device_authorization", "client_id=page"), want400, "temporarily_unavailable")
+		if err := as.ApproveDevice(user); err != nil {
+			t.Error(err)
+		}
+		wantPoll(t, as, device, "")
+		startDevice(t, as, "") // one has gone with its tokens
+	})
+	t.Run("TA-20/expired_devices_make_room", func(t *testing.T) {
+		c.pass(10*time.Minute - time.Second)
+		wantAnswer(t, postForm(t, as, "/device_authorization", "client_id=page"), want400, "temporarily_unavailable")
+		c.pass(time.Second)
+		startDevice(t, as, "")
 	})
 }
 

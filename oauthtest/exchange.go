@@ -31,7 +31,7 @@ func (s *Server) exchange(client Client, form url.Values) (*grant, *refusal, err
 	if refused != nil {
 		return nil, refused, nil
 	}
-	g, err := s.issue(a, a.scopes, a.audience)
+	g, err := s.issue(a, a.all())
 	if err != nil {
 		return nil, nil, err
 	}
@@ -51,7 +51,8 @@ func issuedType(client Client, form url.Values) (string, *refusal) {
 }
 
 // exchanged is the authorization of the new token: the subject's, less what the client
-// does not ask for. It ends with that of the subject token.
+// does not ask for. It ends with the family of the subject token, not when that token
+// alone is revoked or expires; one that Token made has no family.
 func (s *Server) exchanged(client Client, form url.Values) (*authorization, *refusal) {
 	subject, refused := s.partyToken(form, "subject_token")
 	if refused != nil {
@@ -61,25 +62,34 @@ func (s *Server) exchanged(client Client, form url.Values) (*authorization, *ref
 	if refused != nil {
 		return nil, refused
 	}
+	use, refused := s.rightsOf(subject, client, form)
+	if refused != nil {
+		return nil, refused
+	}
+	a := &authorization{client: client.ID, scopes: use.scopes, audience: use.audience, details: use.details, actor: actor, root: subject.family()}
+	a.authTime, a.acr = subject.authentication()
+	sub, _ := subject.claims["sub"].(string)
+	if a.user = s.user(sub); a.user == nil || subject.user == nil {
+		a.user = &User{Subject: sub} // a client, or whomever a test has made up
+	}
+	return a, nil
+}
+
+// rightsOf are those of the subject token that the client asks for and may have.
+func (s *Server) rightsOf(subject *accessToken, client Client, form url.Values) (use narrowed, refused *refusal) {
 	allowed := subject.granted()
 	if client.Scopes != nil {
 		allowed = slices.DeleteFunc(allowed, func(scope string) bool { return !slices.Contains(client.Scopes, scope) })
 	}
-	scopes, ok := narrowScopes(form.Get("scope"), allowed)
-	if !ok {
-		return nil, badScope
+	var ok bool
+	if use.scopes, ok = narrowScopes(form.Get("scope"), allowed); !ok {
+		return use, badScope
 	}
-	audience, ok := s.targets(form, subject)
-	if !ok {
-		return nil, badTarget
+	if use.audience, ok = s.targets(form, subject); !ok {
+		return use, badTarget
 	}
-	a := &authorization{client: client.ID, scopes: scopes, audience: audience, actor: actor, root: subject.family()}
-	a.authTime, a.acr = subject.authentication()
-	sub, _ := subject.claims["sub"].(string)
-	if a.user = s.user(sub); a.user == nil {
-		a.user = &User{Subject: sub} // a client, or whomever a test has made up
-	}
-	return a, nil
+	use.details, refused = narrowDetails(form, subject.details())
+	return use, refused
 }
 
 // partyToken returns the token in a parameter, whose type must be named beside it

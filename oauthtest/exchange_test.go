@@ -168,6 +168,11 @@ func TestExchangedFamily(t *testing.T) {
 		wantActive(t, as, "subject", textOf(t, first, "access_token"), true)
 		wantActive(t, as, "exchanged again", textOf(t, again, "access_token"), true)
 	})
+	t.Run("TA-19/subject_ends_alone", func(t *testing.T) {
+		wantAnswer(t, revoke(t, as, textOf(t, first, "access_token"), "&client_id=page", noAuth), want200, "")
+		wantActive(t, as, "subject", textOf(t, first, "access_token"), false)
+		wantActive(t, as, "exchanged again", textOf(t, again, "access_token"), true)
+	})
 	t.Run("TA-19/exchanged_tokens_end_with_the_subjects_family", func(t *testing.T) {
 		wantAnswer(t, revoke(t, as, textOf(t, first, "refresh_token"), "&client_id=page", noAuth), want200, "")
 		wantActive(t, as, "exchanged again", textOf(t, again, "access_token"), false)

@@ -37,13 +37,13 @@ type Fault struct {
 	// Body is sent instead of the endpoint's answer, as application/json; the endpoint
 	// does nothing then. "" means its own.
 	Body string
-	// Header is set over that of the answer: for a wrong Content-Type, Cache-Control, or
-	// Retry-After.
+	// Header is set over that of the answer, in any case of letters: for a wrong
+	// Content-Type, Cache-Control, or Retry-After.
 	Header http.Header
 	// DuplicateMembers has every member of the answer's JSON object twice.
 	DuplicateMembers bool
-	// Truncate announces the whole body, sends half of it and ends the connection.
-	// Oversize and Gzip do nothing then.
+	// Truncate announces the whole body, sends half of it and ends the connection; of an
+	// empty one it announces a byte. Oversize and Gzip do nothing then.
 	Truncate bool
 	// Oversize fills the body up with spaces to so many bytes, which leaves JSON valid.
 	// 0 means its own size.
@@ -52,9 +52,10 @@ type Fault struct {
 	Gzip bool
 }
 
-// SetFault makes an endpoint misbehave until the next SetFault for it, before an outage
-// even; the zero Fault ends that. What is under way goes on as it began. It fails the
-// test for an endpoint that the server does not have, and for a status that is none.
+// SetFault makes an endpoint misbehave until the next SetFault for it; the zero Fault
+// ends that. It takes precedence over SetOutage. What is under way goes on as it began.
+// It fails the test for an endpoint that the server does not have, and for a status that
+// is none.
 func (s *Server) SetFault(e Endpoint, f Fault) {
 	s.helper()
 	if !slices.Contains(slices.Collect(maps.Values(s.routes)), e) {
@@ -63,13 +64,27 @@ func (s *Server) SetFault(e Endpoint, f Fault) {
 	if f.Status != 0 && (f.Status < 200 || f.Status > 599) {
 		s.fatalf("oauthtest: SetFault: Status %d is not between 200 and 599", f.Status)
 	}
-	f.Header = f.Header.Clone()
+	f.Header = canonical(f.Header)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	delete(s.faults, e)
 	if !reflect.ValueOf(f).IsZero() {
 		s.faults[e] = &f
 	}
+}
+
+// canonical is a copy that replaces the same fields however they are spelled: two lines
+// of a field that has one would leave the choice to the client.
+func canonical(h http.Header) http.Header {
+	if h == nil {
+		return nil
+	}
+	c := http.Header{}
+	for _, name := range slices.Sorted(maps.Keys(h)) {
+		key := http.CanonicalHeaderKey(name)
+		c[key] = append(c[key], h[name]...)
+	}
+	return c
 }
 
 // fault returns what the present request to e meets.
@@ -166,7 +181,7 @@ func (f Fault) instead() *reply {
 func (f Fault) send(w http.ResponseWriter, a *reply) {
 	body := a.body.Bytes()
 	if f.Truncate {
-		w.Header().Set("Content-Length", strconv.Itoa(len(body)))
+		w.Header().Set("Content-Length", strconv.Itoa(max(len(body), 1))) // of 0 nothing lacks
 		w.WriteHeader(a.status)
 		w.Write(body[:len(body)/2]) // it ends either way
 		http.NewResponseController(w).Flush()

@@ -6,8 +6,11 @@ import (
 	"compress/gzip"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
+	"net/url"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -271,6 +274,48 @@ func attempt(ctx context.Context, c *http.Client, url string) (body string, err 
 	defer resp.Body.Close()
 	b, err := io.ReadAll(resp.Body)
 	return string(b), err
+}
+
+// A field that is set has the values that are set, however its name is spelled.
+func TestFaultHeader(t *testing.T) {
+	as := oauthtest.NewServer(t, es256)
+	for name, h := range map[string]http.Header{
+		"canonical": {"Content-Type": {"text/html"}}, "in_small_letters": {"content-type": {"text/html"}},
+		"two_values_in_two_spellings": {"X-A": {"1"}, "x-a": {"2"}, "CONTENT-TYPE": {"text/html"}},
+	} {
+		t.Run("TA-23/header_"+name, func(t *testing.T) {
+			as.SetFault(oauthtest.EndpointKeySet, oauthtest.Fault{Header: h})
+			got := get(t, as.HTTPClient(), as.Issuer()+"/jwks").header
+			if !slices.Equal(got.Values("Content-Type"), []string{"text/html"}) {
+				t.Errorf("Content-Type %q", got.Values("Content-Type"))
+			}
+			if _, two := h["X-A"]; two && !slices.Equal(got.Values("X-A"), []string{"1", "2"}) {
+				t.Errorf("X-A %q", got.Values("X-A"))
+			}
+		})
+	}
+}
+
+// An answer without a body, cut, is not a whole one either.
+func TestTruncatedEmptyAnswer(t *testing.T) {
+	as := oauthtest.NewServer(t, es256)
+	form := url.Values{"client_id": {"test-client"}, "client_secret": {"test-secret"}, "token": {"x"}}
+	for _, cut := range []bool{false, true} {
+		t.Run(fmt.Sprintf("TA-23/truncated_empty_%t", cut), func(t *testing.T) {
+			as.SetFault(oauthtest.EndpointRevocation, oauthtest.Fault{Truncate: cut})
+			resp, err := as.HTTPClient().PostForm(as.Issuer()+"/revoke", form)
+			if err == nil {
+				var body []byte
+				body, err = io.ReadAll(resp.Body)
+				if resp.Body.Close(); len(body) > 0 || resp.StatusCode != http.StatusOK {
+					t.Errorf("%d %q", resp.StatusCode, body)
+				}
+			}
+			if (err != nil) != cut {
+				t.Errorf("error %v", err)
+			}
+		})
+	}
 }
 
 // What each fault is on the wire, over every kind of connection.

@@ -4,9 +4,12 @@ package oauthtest
 
 import (
 	"encoding/json"
+	"maps"
 	"mime"
 	"net/http"
 	"net/url"
+	"slices"
+	"strings"
 )
 
 // maxForm bounds the body of a request.
@@ -23,9 +26,9 @@ func invalidRequest(why string) *refusal { return &refusal{"invalid_request", wh
 func invalidGrant(why string) *refusal   { return &refusal{"invalid_grant", why} }
 
 var (
-	badClient = &refusal{"invalid_client", "unknown client, wrong secret, or no client authentication"}
+	badClient = &refusal{"invalid_client", "unknown client, wrong secret, or no client authentication; a public client sends client_id in the form, and no Authorization header"}
 	badScope  = &refusal{"invalid_scope", "a scope is malformed, or more than was granted or is allowed for this client"}
-	badTarget = &refusal{"invalid_target", "the resource is missing, malformed or unknown (RFC 8707 §2)"}
+	badTarget = &refusal{"invalid_target", "the resource is missing, malformed or unknown (RFC 8707 section 2)"}
 	// badResource is for what was not granted in the first place (RFC 8707 §2.2).
 	badResource = &refusal{"invalid_target", "the resource is not among those that were granted"}
 )
@@ -46,7 +49,7 @@ func (s *Server) serveForm(w http.ResponseWriter, r *http.Request, decide decisi
 	answer, refused, err := s.decide(w, r, decide)
 	switch {
 	case err != nil:
-		writeJSON(w, http.StatusInternalServerError, &refusal{"server_error", err.Error()})
+		writeJSON(w, http.StatusInternalServerError, &refusal{"server_error", describable(err.Error())})
 	case refused == nil && answer == nil:
 		w.WriteHeader(http.StatusOK)
 	case refused == nil:
@@ -72,6 +75,19 @@ func (s *Server) decide(w http.ResponseWriter, r *http.Request, decide decision)
 	return decide(client, form)
 }
 
+// describable keeps to the characters of RFC 6749 §5.2.
+func describable(text string) string {
+	return strings.Map(func(r rune) rune {
+		switch {
+		case r == '"':
+			return '\''
+		case r < ' ' || r > '~' || r == '\\':
+			return '?'
+		}
+		return r
+	}, text)
+}
+
 func writeJSON(w http.ResponseWriter, status int, body any) {
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(status)
@@ -93,12 +109,12 @@ func parseForm(w http.ResponseWriter, r *http.Request) (url.Values, *refusal) {
 	if err := r.ParseForm(); err != nil {
 		return nil, invalidRequest("the form cannot be read")
 	}
+	// RFC 6749 §3.2 forbids repetition; RFC 8707 §2 and RFC 8693 §2.1 allow it for these.
+	if refused := repeated(r.PostForm, "resource", "audience"); refused != nil {
+		return nil, refused
+	}
 	form := url.Values{}
 	for name, values := range r.PostForm {
-		// RFC 6749 §3.2 forbids repetition; RFC 8707 §2 and RFC 8693 §2.1 allow it for these.
-		if len(values) > 1 && name != "resource" && name != "audience" {
-			return nil, invalidRequest("a parameter is repeated")
-		}
 		for _, v := range values {
 			if v != "" { // without a value it counts as omitted (RFC 6749 §3.2)
 				form.Add(name, v)
@@ -106,4 +122,19 @@ func parseForm(w http.ResponseWriter, r *http.Request) (url.Values, *refusal) {
 		}
 	}
 	return form, nil
+}
+
+// repeated refuses parameters that come more than once, unless they may. Which one it
+// is can be said of names that look like one; others may be anything.
+func repeated(params url.Values, may ...string) *refusal {
+	for _, name := range slices.Sorted(maps.Keys(params)) {
+		if len(params[name]) < 2 || slices.Contains(may, name) {
+			continue
+		}
+		if name == "" || len(name) > 40 || strings.Trim(name, "abcdefghijklmnopqrstuvwxyz_") != "" {
+			return invalidRequest("a parameter is repeated")
+		}
+		return invalidRequest("the parameter " + name + " is repeated")
+	}
+	return nil
 }

@@ -69,12 +69,12 @@ func (s *Server) clientCredentials(client Client, form url.Values) (*grant, *ref
 	if refused != nil {
 		return nil, refused, nil
 	}
-	g, err := s.issue(a, a.scopes, a.audience)
+	g, err := s.issue(a, a.all())
 	return g, nil, err
 }
 
-// requested makes the authorization that a form asks for by scope and resource, without
-// a resource owner yet.
+// requested makes the authorization that a form asks for by scope, resource and
+// authorization_details (RFC 9396 §2), without a resource owner yet.
 func (s *Server) requested(client Client, form url.Values) (*authorization, *refusal) {
 	scopes, ok := client.grantScopes(form.Get("scope"))
 	if !ok {
@@ -84,7 +84,11 @@ func (s *Server) requested(client Client, form url.Values) (*authorization, *ref
 	if !ok {
 		return nil, badTarget
 	}
-	return &authorization{client: client.ID, scopes: scopes, audience: aud}, nil
+	details, refused := askedDetails(form)
+	if refused != nil {
+		return nil, refused
+	}
+	return &authorization{client: client.ID, scopes: scopes, audience: aud, details: details}, nil
 }
 
 // grantScopes returns the scopes asked for, or the client's own if none are.
@@ -141,6 +145,26 @@ func distinct(names []string) []string {
 		}
 	}
 	return list
+}
+
+// narrowed is what one token request asks for of what was granted.
+type narrowed struct {
+	scopes, audience []string
+	details          json.RawMessage
+}
+
+// all is what was granted.
+func (a *authorization) all() narrowed { return narrowed{a.scopes, a.audience, a.details} }
+
+// narrow reads what every grant can leave out: resource and authorization_details.
+func (a *authorization) narrow(form url.Values) (use narrowed, refused *refusal) {
+	use = a.all()
+	var ok bool
+	if use.audience, ok = a.narrowAudience(form["resource"]); !ok {
+		return use, badResource
+	}
+	use.details, refused = narrowDetails(form, a.details)
+	return use, refused
 }
 
 // narrowAudience returns the resources asked for, which must be among those granted, or

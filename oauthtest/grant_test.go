@@ -40,6 +40,9 @@ func wantAnswer(t *testing.T, a answer, status int, code string) {
 	if a.status != status || got != code {
 		t.Errorf("%d %s, want %d %q", a.status, a.body, status, code)
 	}
+	if description, _ := a.json["error_description"].(string); got != "" {
+		wantDescription(t, description)
+	}
 	if a.header.Get("Cache-Control") != "no-store" || a.header.Get("Pragma") != "no-cache" {
 		t.Errorf("cacheable: %v", a.header)
 	}
@@ -121,6 +124,21 @@ func TestTokenRequestForm(t *testing.T) {
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			wantAnswer(t, tokenRequest(t, as, tc.form, tc.edit), tc.status, tc.code)
+		})
+	}
+	for _, tc := range []struct{ name, form, says string }{
+		{"TA-14/says_what_is_repeated", "scope=a&grant_type=x&scope=b", "the parameter scope is repeated"},
+		{"TA-14/says_the_first_in_the_alphabet", "x=1&x=2&scope=a&scope=b", "the parameter scope is repeated"},
+		{"TA-14/longest_name_that_is_said", strings.Repeat("n", 40) + "&" + strings.Repeat("n", 40), "the parameter " + strings.Repeat("n", 40) + " is repeated"},
+		{"TA-14/longer_name", strings.Repeat("n", 41) + "&" + strings.Repeat("n", 41), "a parameter is repeated"},
+		{"TA-14/name_of_other_characters", "a%22b&a%22b", "a parameter is repeated"},
+		{"TA-14/no_name", "=1&=2", "a parameter is repeated"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			a := tokenRequest(t, as, tc.form, auth)
+			if wantAnswer(t, a, want400, "invalid_request"); a.json["error_description"] != tc.says {
+				t.Errorf("%s", a.body)
+			}
 		})
 	}
 	t.Run("get", func(t *testing.T) {

@@ -136,12 +136,17 @@ func (h *host) serveCanary(w http.ResponseWriter, r *http.Request) {
 		http.NotFound(w, r)
 		return
 	}
+	if r.URL.Path == canaryPath+"redirect" {
+		http.Redirect(w, r, canaryPath+"keys", http.StatusFound)
+		return
+	}
 	w.Header().Set("Content-Type", "application/json")
 	w.Write(jwks) // the client has gone
 }
 
 // setCanary makes every address below /canary/, in memory at any host, answer with
-// jwks, which an attacker would like to be taken for the issuer's keys; nil ends that.
+// jwks, which an attacker would like to be taken for the issuer's keys, and
+// /canary/redirect lead there; nil ends that.
 func (s *Server) setCanary(jwks []byte) {
 	s.host.mu.Lock()
 	defer s.host.mu.Unlock()

@@ -53,6 +53,12 @@ func TestPrincipal(t *testing.T) {
 			t.Errorf("decoded %+v, %v", mine, err)
 		}
 	})
+	t.Run("nil_edit", func(t *testing.T) {
+		got := failureOf(func(t testing.TB) { oauthtest.Principal(t, production(), oauthtest.Scope("a"), nil) })
+		if !strings.Contains(got, "edit 2 is nil: leave it out") {
+			t.Errorf("failure %q", got)
+		}
+	})
 	t.Run("at_the_same_time", func(t *testing.T) {
 		cfg := production()
 		var wg sync.WaitGroup
@@ -228,6 +234,8 @@ func TestIdentify(t *testing.T) {
 		{"nil_rule", jane, []verifier.Requirement{nil}, "configuration error"},
 		{"made_by_hand", &verifier.Token{Subject: "jane", Scopes: []string{"orders:read"}}, nil, "not made by a verifier"},
 		{"nil_token", nil, nil, "not made by a verifier"},
+		{"claims_that_differ_by_case", oauthtest.Principal(t, production(), oauthtest.Claim("plan", "a"), oauthtest.Claim("PLAN", "b")), nil, ""},
+		{"claims_that_differ_by_case_and_a_rule", oauthtest.Principal(t, production(), oauthtest.Claim("plan", "a"), oauthtest.Claim("PLAN", "b")), []verifier.Requirement{scopes.All("admin")}, "insufficient scope"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			got := failureOf(func(t testing.TB) { oauthtest.Identify(t, request(), tc.tok, tc.reqs...) })

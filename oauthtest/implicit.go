@@ -10,7 +10,7 @@ import (
 // implicit returns the answer with an access token in the fragment (RFC 6749 §4.2.2):
 // no refresh token, and nothing that shows the client who else has read the URL.
 func (s *Server) implicit(p *pending, a *authorization) string {
-	g, err := s.issue(a, p.scopes, p.audience)
+	g, err := s.issue(a, a.all())
 	if err != nil {
 		return s.refuse(p, &refusal{"server_error", "cannot make a token"})
 	}

@@ -76,6 +76,9 @@ func TestIntrospectionOfTokens(t *testing.T) {
 		{"crit", as.Token(oauthtest.Header("crit", []string{"exp"})), false},
 		{"text_behind", raw + "x", false},
 		{"without_signature", signedPart(raw) + ".", false},
+		{"without_kid", as.Token(oauthtest.NoHeader("kid")), false},
+		{"kid_of_no_key", as.Token(oauthtest.Header("kid", "x")), false},
+		{"kid_that_is_no_text", as.Token(oauthtest.Header("kid", 1)), false},
 		{"issued", issued, true},
 		{"issued_signed_part", signedPart(issued), false},
 		{"issued_with_the_signature_of_another", signedPart(issued) + raw[strings.LastIndex(raw, "."):], false},
@@ -91,6 +94,52 @@ func TestIntrospectionOfTokens(t *testing.T) {
 			as.Rotate()
 		}
 		wantActive(t, as, "token of a withdrawn key", raw, true)
+	})
+}
+
+// TestTokensOfAClosedServer: the next server has the same key, under another kid.
+func TestTokensOfAClosedServer(t *testing.T) {
+	var made, issued, revoked, key string
+	keyOf := func(as *oauthtest.Server) string {
+		x, _, _ := strings.Cut(get(t, as.HTTPClient(), as.Issuer()+"/jwks").body, `"y"`)
+		_, x, _ = strings.Cut(x, `"x"`)
+		return x
+	}
+	t.Run("before", func(t *testing.T) {
+		as := newGrants(t)
+		key, made = keyOf(as), as.Token(oauthtest.Scope("openid"), oauthtest.Subject("alice"))
+		issued = textOf(t, signIn(t, as, "&client_id=page&scope=openid", noAuth), "access_token")
+		revoked = textOf(t, signIn(t, as, "&scope=openid", basic("app", "secret")), "access_token")
+		wantAnswer(t, revoke(t, as, revoked, "", basic("app", "secret")), want200, "")
+		wantActive(t, as, "made", made, true)
+		wantActive(t, as, "issued", issued, true)
+	})
+	as := newGrants(t)
+	if key == "" || keyOf(as) != key {
+		t.Fatal("this server has another key, so that the test shows nothing")
+	}
+	for name, raw := range map[string]string{"made": made, "issued": issued, "revoked": revoked} {
+		t.Run("TA-18/"+name+"_at_a_closed_server", func(t *testing.T) { wantActive(t, as, name, raw, false) })
+		t.Run("TA-21/subject_"+name+"_at_a_closed_server", func(t *testing.T) {
+			wantAnswer(t, exchangeToken(t, as, subjectIs+raw), want400, "invalid_request")
+		})
+		t.Run("userinfo_for_one_"+name+"_at_a_closed_server", func(t *testing.T) {
+			if a := userinfo(t, as, "Bearer "+raw); a.status != want401 {
+				t.Errorf("%d %s", a.status, a.body)
+			}
+		})
+		t.Run("TA-19/revoked_later_"+name, func(t *testing.T) {
+			wantAnswer(t, revoke(t, as, raw, "", basic("other", "secret2")), want200, "") // else it is another client's
+		})
+	}
+}
+
+// TestIssuedWithoutKid: edits of issued tokens may break them, but the server knows
+// what it issued.
+func TestIssuedWithoutKid(t *testing.T) {
+	as := newGrants(t, func(c *oauthtest.Config) { c.TokenEdits = []oauthtest.Edit{oauthtest.NoHeader("kid")} })
+	t.Run("TA-18/issued_without_kid", func(t *testing.T) {
+		wantActive(t, as, "issued", textOf(t, signIn(t, as, "&client_id=page", noAuth), "access_token"), true)
 	})
 }
 

@@ -15,12 +15,11 @@ import (
 	"github.com/bearerguard/bearerguard/internal/strictjson"
 )
 
-// issue makes an access token for what a granted, narrowed to scopes and audience,
-// and remembers it. Whether the answer also carries a refresh token is up to the
-// caller.
-func (s *Server) issue(a *authorization, scopes, audience []string) (*grant, error) {
+// issue makes an access token for what a granted, narrowed to use, and remembers it.
+// Whether the answer also carries a refresh token is up to the caller.
+func (s *Server) issue(a *authorization, use narrowed) (*grant, error) {
 	client, _ := s.client(a.client)
-	raw, err := s.mint(slices.Concat(a.edits(), []Edit{Audience(audience...), Scope(scopes...)}, client.TokenEdits, s.cfg.TokenEdits)...)
+	raw, err := s.mint(slices.Concat(a.edits(), use.edits(), client.TokenEdits, s.cfg.TokenEdits)...)
 	if err != nil {
 		return nil, err
 	}
@@ -40,17 +39,17 @@ func (s *Server) issue(a *authorization, scopes, audience []string) (*grant, err
 	s.store.addAccess(id, t, s.cfg.Now())
 	scope, _ := t.claims["scope"].(string) // an edit may have changed it
 	life := max(0, t.expires.Unix()-s.cfg.Now().Unix())
-	return &grant{AccessToken: raw, TokenType: "Bearer", ExpiresIn: life, Scope: scope, Details: a.details}, nil
+	return &grant{AccessToken: raw, TokenType: "Bearer", ExpiresIn: life, Scope: scope, Details: use.details}, nil
 }
 
 // issueWithRefresh is issue for the grants of a resource owner: with a refresh token,
 // and with an ID token where openid was granted (OpenID Connect Core 1.0 §3.1.3.3).
-func (s *Server) issueWithRefresh(a *authorization, scopes, audience []string) (*grant, error) {
-	g, err := s.issue(a, scopes, audience)
+func (s *Server) issueWithRefresh(a *authorization, use narrowed) (*grant, error) {
+	g, err := s.issue(a, use)
 	if err != nil {
 		return nil, err
 	}
-	if slices.Contains(scopes, "openid") {
+	if slices.Contains(use.scopes, "openid") {
 		if g.IDToken, err = s.idToken(a, g.AccessToken); err != nil {
 			return nil, err
 		}
@@ -69,11 +68,17 @@ func (a *authorization) edits() []Edit {
 	if a.acr != "" {
 		edits = append(edits, Claim("acr", a.acr))
 	}
-	if a.details != nil {
-		edits = append(edits, Claim("authorization_details", a.details))
-	}
 	if a.actor != nil {
 		edits = append(edits, Claim("act", a.actor))
+	}
+	return edits
+}
+
+// edits are the claims that a token request may narrow.
+func (use narrowed) edits() []Edit {
+	edits := []Edit{Audience(use.audience...), Scope(use.scopes...)}
+	if use.details != nil {
+		edits = append(edits, Claim("authorization_details", use.details))
 	}
 	return edits
 }
@@ -119,24 +124,30 @@ func (s *Server) find(raw string) (id string, t *accessToken) {
 		}
 		return raw, t
 	}
-	if !s.signed(parts) {
+	kid, ok := s.signer(parts)
+	if !ok {
 		return "", nil
 	}
 	if t = s.store.accessToken(parts.SigningInput); t == nil {
-		t = s.made(parts)
+		t = s.made(parts, kid)
 	}
 	return parts.SigningInput, t
 }
 
-// signed reports whether a key of this server made the signature, be it withdrawn.
-func (s *Server) signed(parts compact.Parts) bool {
+// signer returns the kid of the key of this server that made the signature, be it
+// withdrawn.
+func (s *Server) signer(parts compact.Parts) (kid string, ok bool) {
 	s.mu.Lock()
 	keys := slices.Clone(s.keys)
 	s.mu.Unlock()
-	return slices.ContainsFunc(keys, func(k *signingKey) bool {
+	i := slices.IndexFunc(keys, func(k *signingKey) bool {
 		key, err := k.verifying(s.cfg.Algorithm)
 		return err == nil && key.Verify(s.cfg.Algorithm, parts.SigningInput, parts.Signature)
 	})
+	if i < 0 {
+		return "", false
+	}
+	return keys[i].id, true
 }
 
 // verifying returns the key that checks what k signs.
@@ -148,10 +159,11 @@ func (k *signingKey) verifying(alg string) (*jose.Key, error) {
 }
 
 // made describes an access token that Token made, nil if it is none: ID tokens have the
-// same signature, and edits can break anything.
-func (s *Server) made(parts compact.Parts) *accessToken {
+// same signature, edits can break anything, and the key made tokens at a server that is
+// closed now, under another kid.
+func (s *Server) made(parts compact.Parts, kid string) *accessToken {
 	header, err := strictjson.ParseObject(parts.Header)
-	if err != nil || text(header, "alg") != s.cfg.Algorithm {
+	if err != nil || text(header, "alg") != s.cfg.Algorithm || text(header, "kid") != kid {
 		return nil
 	}
 	if _, crit := header.Get("crit"); crit || strings.TrimPrefix(strings.ToLower(text(header, "typ")), "application/") != "at+jwt" {

@@ -202,10 +202,12 @@ func TestIssuedEdits(t *testing.T) {
 		}
 	})
 	t.Run("TA-14/edit_that_cannot_be_written", func(t *testing.T) {
-		as := newGrants(t, func(c *oauthtest.Config) {
-			c.TokenEdits = []oauthtest.Edit{oauthtest.Claim("bad", func() {})}
-		})
-		a := tokenRequest(t, as, byClientCredentials, basic("app", "secret"))
-		wantAnswer(t, a, http.StatusInternalServerError, "server_error")
+		for _, bad := range []any{func() {}, json.RawMessage(`{"a""b"}`), json.RawMessage(`"a`), json.RawMessage("\"\x01\""), json.RawMessage("é")} {
+			as := newGrants(t, func(c *oauthtest.Config) {
+				c.TokenEdits = []oauthtest.Edit{oauthtest.Claim("bad", bad)}
+			})
+			a := tokenRequest(t, as, byClientCredentials, basic("app", "secret"))
+			wantAnswer(t, a, http.StatusInternalServerError, "server_error")
+		}
 	})
 }

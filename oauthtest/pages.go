@@ -12,6 +12,7 @@ import (
 	"mime"
 	"net/http"
 	"net/url"
+	"path"
 )
 
 //go:embed pages
@@ -71,9 +72,13 @@ func (s *Server) pageParams(w http.ResponseWriter, r *http.Request) (url.Values,
 	return nil, false
 }
 
+// action leads back to the page itself. It is relative to the page, so that no path of
+// an issuer can make it the address of another host, as "//" at its beginning would.
+func action(r *http.Request) string { return path.Base(r.URL.Path) }
+
 func (s *Server) writeConsent(w http.ResponseWriter, r *http.Request, p *pending) {
 	data := page{
-		Title: p.client.ID + " asks for access", Action: r.URL.Path,
+		Title: p.client.ID + " asks for access", Action: action(r),
 		Ticket: p.ticket, Client: p.client.ID, Scopes: p.scopes, Audience: p.audience,
 		Details: string(p.details), Users: s.cfg.Users,
 	}
@@ -86,7 +91,7 @@ func (s *Server) writeConsent(w http.ResponseWriter, r *http.Request, p *pending
 }
 
 func writeDevice(w http.ResponseWriter, r *http.Request, userCode string) {
-	writePage(w, http.StatusOK, "device", page{Title: "Connect a device", Action: r.URL.Path, UserCode: userCode})
+	writePage(w, http.StatusOK, "device", page{Title: "Connect a device", Action: action(r), UserCode: userCode})
 }
 
 func writeDecided(w http.ResponseWriter, allowed bool) {

@@ -87,7 +87,7 @@ func TestConsentPage(t *testing.T) {
 			"<dl>", "<dt>", "Scopes", "<dd>", "<bdi>", "openid", "<dd>", "<bdi>", "orders:read",
 			"<dt>", "APIs", "<dd>", "<bdi>", secondAPI, "<dd>", "<bdi>", api,
 			"<dt>", "Details", "<dd>", "<bdi>", details,
-			"<form method=post action=/authorize>", "<input type=hidden name=ticket value="+ticketOf(t, page)+">",
+			"<form method=post action=authorize>", "<input type=hidden name=ticket value="+ticketOf(t, page)+">",
 			"<fieldset>", "<legend>", "As which user?",
 			"<p>", "<label>", "<input type=radio name=user value=user-1 checked>", "<span>", "<bdi>", "Ada", "<small>", "<bdi>", "user-1",
 			"<p>", "<label>", "<input type=radio name=user value=user-2>", "<span>", "<bdi>", "user-2",
@@ -102,13 +102,48 @@ func TestConsentPage(t *testing.T) {
 			t.Errorf("%v", lines)
 		}
 	})
-	t.Run("tenant", func(t *testing.T) {
-		tenant := as.Tenant("/a/tenant")
-		page := get(t, stay(as), consentURL(tenant))
-		if !slices.Contains(outline(t, page.body), "<form method=post action=/a/tenant/authorize>") {
-			t.Errorf("%s", page.body)
+}
+
+// TestFormAction: the form leads back to the endpoint, whatever the path of the issuer.
+func TestFormAction(t *testing.T) {
+	for _, issuer := range []string{
+		"https://issuer.test", "https://issuer.test/", "https://issuer.test/a/tenant", "https://issuer.test/a%3Fb",
+		"https://issuer.test/a:b", "https://issuer.test//evil.test", "https://issuer.test//evil.test/",
+	} {
+		t.Run(strings.TrimPrefix(issuer, "https://"), func(t *testing.T) {
+			as := newConsent(t, func(c *oauthtest.Config) { c.Issuer = issuer })
+			base := strings.TrimSuffix(issuer, "/")
+			u, err := url.Parse(consentURL(as))
+			if err != nil {
+				t.Fatal(err)
+			}
+			for endpoint, query := range map[string]string{base + "/authorize": "?" + u.RawQuery, base + "/device": "?user_code=x"} {
+				page := get(t, stay(as), endpoint+query)
+				if got := formTarget(t, endpoint+query, page); got != endpoint {
+					t.Errorf("the form of %s leads to %q: %d", endpoint, got, page.status)
+				}
+			}
+		})
+	}
+}
+
+// formTarget is where a browser at an address sends the form of the page.
+func formTarget(t *testing.T, at string, page answer) string {
+	t.Helper()
+	base, err := url.Parse(at)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, line := range outline(t, page.body) {
+		if action, ok := strings.CutPrefix(line, "<form method=post action="); ok {
+			to, err := base.Parse(strings.TrimSuffix(action, ">"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			return to.String()
 		}
-	})
+	}
+	return ""
 }
 
 // TestConsentPageEscapes: what a client says of itself stays text.
@@ -116,7 +151,7 @@ func TestConsentPageEscapes(t *testing.T) {
 	const hostile = `"'><script>alert(1)</script><b x='`
 	as := newConsent(t, func(c *oauthtest.Config) {
 		c.Clients = []oauthtest.Client{{ID: hostile, RedirectURIs: []string{webCallback}}}
-		c.Users = []oauthtest.User{{Subject: hostile, Name: hostile}}
+		c.Users = []oauthtest.User{{Subject: hostile + "2", Name: hostile}}
 	})
 	scope := strings.NewReplacer(`"`, "", `\`, "", " ", "").Replace(hostile)
 	page := get(t, stay(as), consentURL(as, param("client_id", hostile), param("scope", scope), param("state", hostile),
@@ -125,7 +160,7 @@ func TestConsentPageEscapes(t *testing.T) {
 		t.Errorf("%d %s", page.status, page.body)
 	}
 	lines := outline(t, page.body)
-	for _, want := range []string{hostile, scope, `[{"type":"</dd><script>alert(1)</script>"}]`, "<input type=radio name=user value=" + hostile + " checked>"} {
+	for _, want := range []string{hostile, scope, `[{"type":"</dd><script>alert(1)</script>"}]`, "<input type=radio name=user value=" + hostile + "2 checked>"} {
 		if !slices.Contains(lines, want) {
 			t.Errorf("no %q in %q", want, lines)
 		}

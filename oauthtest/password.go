@@ -23,6 +23,6 @@ func (s *Server) passwordGrant(client Client, form url.Values) (*grant, *refusal
 		return nil, refused, nil
 	}
 	a.user, a.authTime = user, s.cfg.Now()
-	g, err := s.issueWithRefresh(a, a.scopes, a.audience)
+	g, err := s.issueWithRefresh(a, a.all())
 	return g, nil, err
 }

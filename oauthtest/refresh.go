@@ -26,7 +26,7 @@ func (s *Server) refreshGrant(client Client, form url.Values) (*grant, *refusal,
 	if refused != nil {
 		return nil, refused, nil
 	}
-	g, err := s.issue(t.authorization, use.scopes, use.audience)
+	g, err := s.issue(t.authorization, use)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -36,9 +36,6 @@ func (s *Server) refreshGrant(client Client, form url.Values) (*grant, *refusal,
 }
 
 var deadRefresh = invalidGrant("the refresh token is unknown, expired, revoked, used before, or another client's")
-
-// narrowed is what one request asks for of what was granted.
-type narrowed struct{ scopes, audience []string }
 
 // useUp marks the token as used, if all of the request is in order. A token in the hands
 // of another client is merely refused, since else any client that saw it could log the
@@ -57,13 +54,13 @@ func (s *Server) useUp(client Client, form url.Values) (t *refreshToken, use nar
 	case t.family().revoked || !now.Before(t.expires):
 		return nil, use, deadRefresh
 	}
-	var ok bool
-	if use.scopes, ok = narrowScopes(form.Get("scope"), t.scopes); !ok {
+	scopes, ok := narrowScopes(form.Get("scope"), t.scopes)
+	if !ok {
 		return nil, use, badScope
 	}
-	if use.audience, ok = t.narrowAudience(form["resource"]); !ok {
-		return nil, use, badResource
+	if use, refused = t.narrow(form); refused != nil {
+		return nil, use, refused
 	}
-	t.used = true
+	use.scopes, t.used = scopes, true
 	return t, use, nil
 }

@@ -36,8 +36,9 @@ type record struct {
 }
 
 // Requests returns what the server was asked, in the order of arrival, since it
-// started or since ClearRequests: the last 10,000 requests. Those to a path that no
-// server has, and in memory to any other host or scheme, are among them.
+// started or since ClearRequests. Those to a path that no server has, and in memory to
+// any other host or scheme, are among them. The last 10,000 requests are kept, of a
+// server and all its tenants together: many to one push out those to another.
 func (s *Server) Requests() []Request {
 	s.host.mu.Lock()
 	defer s.host.mu.Unlock()

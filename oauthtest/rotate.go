@@ -11,10 +11,16 @@ import (
 	"github.com/bearerguard/bearerguard/internal/jose"
 )
 
-// Rotate makes a new key, which signs from now on. The key set then holds the new
-// key and the one before it; older ones are withdrawn. A verifier is expected to
-// fetch the set once, when it sees the first token of the new key, and to refuse no
-// good token meanwhile.
+// Rotate makes a new key, which signs from now on. The key set then holds the new key
+// and the newest of those that it held before; older ones are withdrawn. A verifier is
+// expected to fetch the set once, when it sees the first token of the new key, and to
+// refuse no good token meanwhile.
+//
+// One with the Keys of VerifierConfig does so from 30 s after its last fetch on: until
+// then it takes a token of the new key for one of an unknown key, since made-up kids
+// must not cause a fetch each (KS-11). A test that rotates sooner sleeps for
+// longer than that inside a testing/synctest bubble, or sets Keys to a cache with a
+// shorter [jwkscache.Config].UnknownKeyCooldown.
 func (s *Server) Rotate() {
 	s.helper()
 	s.rotate(true, 1)
@@ -37,8 +43,8 @@ func (s *Server) RotateUnpublished() {
 	s.rotate(false, math.MaxInt)
 }
 
-// Publish puts the key that signs into the key set, and withdraws all but the one
-// before it.
+// Publish puts the key that signs into the key set, and withdraws all but the newest of
+// those that it held before. A key that signed before and was never published stays so.
 func (s *Server) Publish() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -46,7 +52,7 @@ func (s *Server) Publish() {
 	s.withdraw(2)
 }
 
-// rotate leaves the newest keep keys in the key set, as far as they are there.
+// rotate leaves the newest keep of the published keys in the key set.
 func (s *Server) rotate(publish bool, keep int) {
 	s.helper()
 	key, err := newSigningKey(s.cfg.Algorithm)
@@ -60,11 +66,15 @@ func (s *Server) rotate(publish bool, keep int) {
 	s.keys = append([]*signingKey{key}, s.keys...)
 }
 
-// withdraw takes all but the newest keep keys out of the key set, which then is no
-// longer the edited one. The caller holds mu.
+// withdraw takes all but the newest keep of the published keys out of the key set, which
+// then is no longer the edited one. A key that was never published takes nobody's place:
+// nothing could be verified without the one before it. The caller holds mu.
 func (s *Server) withdraw(keep int) {
-	for i, k := range s.keys {
-		k.published = k.published && i < keep
+	for _, k := range s.keys {
+		if k.published {
+			k.published = keep > 0
+			keep--
+		}
 	}
 	s.edited = nil
 }

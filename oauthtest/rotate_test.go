@@ -55,6 +55,7 @@ func TestRotations(t *testing.T) {
 		"TA-22/KS-14_removed":               removed,
 		"TA-22/KS-20_replaced_under_a_kid":  replacedUnderAKid,
 		"TA-22/KS-14_late_twice":            lateTwice,
+		"TA-22/KS-14_late_never":            lateNever,
 		"TA-22/KS-14_publish_when_it_is_so": publishAgain,
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -155,10 +156,71 @@ func lateTwice(t *testing.T, as *oauthtest.Server, v *verifier.Verifier, first s
 	as.RotateUnpublished()
 	third := as.Token(longLived)
 	wantKids(t, as, first)
-	as.Publish() // the newest only, and the first is too old now
-	wantKids(t, as, third)
+	as.Publish() // the newest, beside the one that verifiers have
+	wantKids(t, as, third, first)
 	wantVerdict(t, v, third, nil)
+	wantVerdict(t, v, first, nil)
 	wantVerdict(t, v, second, verifier.ErrUnknownKey)
+	as.Publish()
+	wantKids(t, as, third, first)
+	as.Rotate()
+	wantKids(t, as, as.Token(), third)
+}
+
+// lateNever: the key that was never published takes no place in the next overlap.
+func lateNever(t *testing.T, as *oauthtest.Server, v *verifier.Verifier, first string) {
+	as.RotateUnpublished()
+	second := as.Token(longLived)
+	as.Rotate()
+	third := as.Token(longLived)
+	wantKids(t, as, third, first)
+	wantVerdict(t, v, third, nil)
+	wantVerdict(t, v, first, nil)
+	wantVerdict(t, v, second, verifier.ErrUnknownKey)
+	as.RotateUnpublished()
+	as.RotateAbruptly()
+	wantKids(t, as, as.Token())
+}
+
+// A rotation soon after a fetch: the cache of VerifierConfig takes the new key for one
+// that somebody made up, until its cooldown is over.
+func TestRotateSoonAfterAFetch(t *testing.T) {
+	verifierWith := func(t *testing.T, as *oauthtest.Server, cooldown time.Duration) *verifier.Verifier {
+		cfg := as.VerifierConfig(api)
+		if cooldown > 0 {
+			keys, err := jwkscache.New(jwkscache.Config{Issuer: as.Issuer(), HTTPClient: as.HTTPClient(), UnknownKeyCooldown: cooldown})
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(func() { keys.Close() })
+			cfg.Keys = keys
+		}
+		return newVerifier(t, cfg)
+	}
+	for _, tc := range []struct {
+		name            string
+		cooldown, after time.Duration
+		want            error
+	}{
+		{"TA-22/KS-11_at_once", 0, 0, verifier.ErrUnknownKey},
+		{"TA-22/KS-11_within_30_s", 0, 30*time.Second - time.Millisecond, verifier.ErrUnknownKey},
+		{"TA-22/KS-11_after_30_s", 0, 30 * time.Second, nil},
+		{"TA-22/KS-11_within_a_shorter_cooldown", time.Second, time.Second - time.Millisecond, verifier.ErrUnknownKey},
+		{"TA-22/KS-11_after_a_shorter_cooldown", time.Second, time.Second, nil},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				as := oauthtest.NewServer(t, es256)
+				v := verifierWith(t, as, tc.cooldown)
+				first := as.Token(longLived)
+				wantVerdict(t, v, first, nil)
+				as.Rotate()
+				time.Sleep(tc.after)
+				wantVerdict(t, v, as.Token(), tc.want)
+				wantVerdict(t, v, first, nil)
+			})
+		})
+	}
 }
 
 func publishAgain(t *testing.T, as *oauthtest.Server, v *verifier.Verifier, first string) {

@@ -50,7 +50,8 @@ type Server struct {
 // NewServer starts a server in memory and closes it, after the key caches that it
 // made, when the test ends. Only [Server.HTTPClient] reaches it, and only by the
 // scheme and host of its issuer. Each edit may change the [Config]. A fault fails
-// the test.
+// the test. A test in a testing/synctest bubble makes its servers inside the bubble:
+// package synctest ends the process when one from outside is used in it.
 func NewServer(t testing.TB, edits ...func(*Config)) *Server {
 	t.Helper()
 	cfg := Config{Issuer: "https://issuer.test"}
@@ -122,9 +123,9 @@ func newServer(cfg Config) (*Server, error) {
 
 // Close closes the caches made by VerifierConfig, then the server with all its
 // tenants, and waits for requests that are under way. Further calls return the same.
-// Tokens can still be made afterwards. Since making keys is slow, later servers of the
-// process use these again, under another kid: they know no token of this server,
-// unless an edit took the kid out of it. Closing a tenant leaves its host running.
+// Tokens can still be made afterwards. Since making keys is slow, these are reused by
+// later servers of the process under another kid, so that a token without kid may verify
+// at a later server. Closing a tenant leaves its host running.
 func (s *Server) Close() error {
 	s.closing.Do(func() {
 		var errs []error

@@ -151,6 +151,9 @@ func TestConfigFaults(t *testing.T) {
 		{"Issuer", func(c *oauthtest.Config) { c.Issuer = "https://issuer.test/?q" }},
 		{"Issuer", func(c *oauthtest.Config) { c.Issuer = "https://issuer.test/#" }},
 		{"Issuer", func(c *oauthtest.Config) { c.Issuer = "https://user@issuer.test/" }},
+		{"Issuer has its path at /canary", func(c *oauthtest.Config) { c.Issuer = "https://issuer.test/canary" }},
+		{"Issuer has its path at /canary", func(c *oauthtest.Config) { c.Issuer = "https://issuer.test/canary/t1" }},
+		{"Issuer has its path at /canary", func(c *oauthtest.Config) { c.Issuer = "https://issuer.test/%63anary" }},
 		{"Algorithm", func(c *oauthtest.Config) { c.Algorithm = "none" }},
 		{"Audience", func(c *oauthtest.Config) { c.Audience = []string{""} }},
 		{"TokenLifetime", func(c *oauthtest.Config) { c.TokenLifetime = -1 }},
@@ -167,6 +170,29 @@ func TestConfigFaults(t *testing.T) {
 	for _, field := range []string{"Issuer", "Algorithm", "Audience"} {
 		if err == nil || !strings.Contains(err.Error(), field) {
 			t.Errorf("%s is not in the one error: %v", field, err)
+		}
+	}
+}
+
+// TestIssuerBesideTheCanary: a path that only begins in the same way is one like any other.
+func TestIssuerBesideTheCanary(t *testing.T) {
+	for _, path := range []string{"/canaryx", "/x/canary", "/canar"} {
+		t.Run("TA-04"+path, func(t *testing.T) {
+			as := oauthtest.NewServer(t, es256, func(c *oauthtest.Config) { c.Issuer = "https://issuer.test" + path })
+			wantVerdict(t, newVerifier(t, as.VerifierConfig(api)), as.Token(), nil)
+		})
+	}
+}
+
+// TestIssuerThatNoVerifierTakes: the server is not the judge of issuers, and the failure
+// is a clear one all the same.
+func TestIssuerThatNoVerifierTakes(t *testing.T) {
+	for _, issuer := range []string{"https://bücher.test", "https://issuer.test/a b"} {
+		got := failureOf(func(t testing.TB) {
+			oauthtest.NewServer(t, es256, func(c *oauthtest.Config) { c.Issuer = issuer }).VerifierConfig(api)
+		})
+		if !strings.Contains(got, "jwkscache.Config.Issuer") {
+			t.Errorf("%s: failure %q", issuer, got)
 		}
 	}
 }

@@ -5,6 +5,7 @@ package oauthtest
 import (
 	"encoding/json"
 	"maps"
+	"slices"
 	"sync"
 	"time"
 )
@@ -60,6 +61,7 @@ type deviceGrant struct {
 	userCode       string
 	scopes         []string
 	audience       []string
+	details        json.RawMessage
 	expires        time.Time
 	interval       time.Duration
 	polled         time.Time
@@ -70,9 +72,11 @@ type deviceGrant struct {
 type store struct {
 	mu      sync.Mutex
 	codes   map[string]*code
+	spent   []string // the codes that were used, in this order
 	refresh map[string]*refreshToken
 	access  map[string]*accessToken // by the text, of a JWT without its signature: use find
 	devices map[string]*deviceGrant // by device_code
+	shown   map[string]*deviceGrant // the same, by user_code in plain form
 	pending map[string]*pending     // authorization requests that wait for a decision, by ticket
 	seen    map[string]time.Time    // jti of client assertions, until they expire
 	added   int
@@ -81,7 +85,7 @@ type store struct {
 func newStore() *store {
 	return &store{
 		codes: map[string]*code{}, refresh: map[string]*refreshToken{}, access: map[string]*accessToken{},
-		devices: map[string]*deviceGrant{}, pending: map[string]*pending{}, seen: map[string]time.Time{},
+		devices: map[string]*deviceGrant{}, shown: map[string]*deviceGrant{}, pending: map[string]*pending{}, seen: map[string]time.Time{},
 	}
 }
 
@@ -97,6 +101,28 @@ func (st *store) sweep(now time.Time) {
 	}
 	maps.DeleteFunc(st.access, func(_ string, t *accessToken) bool { return !now.Before(t.expires) })
 	maps.DeleteFunc(st.refresh, func(_ string, t *refreshToken) bool { return !now.Before(t.expires) })
-	maps.DeleteFunc(st.devices, func(_ string, d *deviceGrant) bool { return now.Sub(d.expires) > deviceLifetime })
+	st.forgetDevices(func(d *deviceGrant) bool { return now.Sub(d.expires) > deviceLifetime })
 	maps.DeleteFunc(st.seen, func(_ string, until time.Time) bool { return !now.Before(until) })
+}
+
+// roomForCode makes place for one more code, and says whether there is one. Used codes
+// are kept only to notice when they come again, so that the oldest of them make place;
+// a clock that stands still would else keep them all. The caller holds mu.
+func (st *store) roomForCode(now time.Time) bool {
+	if len(st.codes) < maxCodes {
+		return true
+	}
+	maps.DeleteFunc(st.codes, func(_ string, c *code) bool { return !now.Before(c.expires) })
+	st.spent = slices.DeleteFunc(st.spent, func(text string) bool { return st.codes[text] == nil })
+	if len(st.codes) == maxCodes && len(st.spent) > 0 {
+		delete(st.codes, st.spent[0])
+		st.spent = st.spent[1:]
+	}
+	return len(st.codes) < maxCodes
+}
+
+// spend marks a code as used. The caller holds mu.
+func (st *store) spend(text string) {
+	st.codes[text].used = true
+	st.spent = append(st.spent, text)
 }

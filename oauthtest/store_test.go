@@ -16,7 +16,8 @@ func TestSweep(t *testing.T) {
 	for name, expires := range map[string]time.Time{"expired": now, "good": now.Add(time.Nanosecond)} {
 		st.access[name] = &accessToken{authorization: a, expires: expires}
 		st.refresh[name] = &refreshToken{authorization: a, expires: expires}
-		st.devices[name] = &deviceGrant{expires: expires.Add(-deviceLifetime - time.Nanosecond)}
+		d := &deviceGrant{userCode: name, expires: expires.Add(-deviceLifetime - time.Nanosecond)}
+		st.devices[name], st.shown[name] = d, d
 		st.seen[name] = expires
 	}
 	for range sweepEvery - 1 {
@@ -28,14 +29,49 @@ func TestSweep(t *testing.T) {
 	st.sweep(now)
 	for what, left := range map[string]bool{
 		"access token": st.access["expired"] != nil, "refresh token": st.refresh["expired"] != nil,
-		"device code": st.devices["expired"] != nil, "jti": !st.seen["expired"].IsZero(),
+		"device code": st.devices["expired"] != nil, "user code": st.shown["expired"] != nil, "jti": !st.seen["expired"].IsZero(),
 	} {
 		if left {
 			t.Errorf("an expired %s is left", what)
 		}
 	}
-	if st.access["good"] == nil || st.refresh["good"] == nil || st.devices["good"] == nil || st.seen["good"].IsZero() {
+	if st.access["good"] == nil || st.refresh["good"] == nil || st.devices["good"] == nil || st.shown["good"] == nil || st.seen["good"].IsZero() {
 		t.Error("a good one is gone")
+	}
+}
+
+// TestRoomForCode: used codes go in the order of their use, and only for want of room.
+func TestRoomForCode(t *testing.T) {
+	now, st := time.Unix(1_700_000_000, 0), newStore()
+	for i := range maxCodes {
+		st.codes[strconv.Itoa(i)] = &code{authorization: &authorization{}, expires: now.Add(time.Minute)}
+	}
+	if st.roomForCode(now) {
+		t.Error("room among codes that all wait")
+	}
+	for _, name := range []string{"7", "3"} {
+		st.spend(name)
+	}
+	for _, name := range []string{"7", "3"} {
+		if st.codes[name] == nil || !st.codes[name].used {
+			t.Errorf("code %s is gone, or not used", name)
+		}
+		for range 2 { // the second time there is room already
+			if !st.roomForCode(now) {
+				t.Error("no room in place of a used code")
+			}
+		}
+		if st.codes[name] != nil {
+			t.Errorf("code %s is still there", name)
+		}
+		st.codes["new "+name] = &code{authorization: &authorization{}, expires: now.Add(time.Minute)}
+	}
+	if st.roomForCode(now) || len(st.codes) != maxCodes {
+		t.Errorf("room again, %d codes", len(st.codes))
+	}
+	st.spend("8")
+	if !st.roomForCode(now.Add(time.Minute)) || len(st.codes) != 0 || len(st.spent) != 0 {
+		t.Errorf("%d codes and %d names of used ones are left of what has expired", len(st.codes), len(st.spent))
 	}
 }
 

@@ -3,6 +3,7 @@
 package oauthtest_test
 
 import (
+	"fmt"
 	"net/http"
 	"strings"
 	"testing"
@@ -125,10 +126,63 @@ func TestTenantsAreApart(t *testing.T) {
 	})
 }
 
+// What an edit of a tenant changes is the tenant's alone, however deep it lies.
+func TestTenantEditsAreItsOwn(t *testing.T) {
+	as := oauthtest.NewServer(t, es256, func(c *oauthtest.Config) {
+		c.Audience, c.TokenEdits = []string{api}, []oauthtest.Edit{oauthtest.Claim("plan", "gold")}
+		c.Clients = []oauthtest.Client{{
+			ID: "test-client", Secret: "test-secret", Scopes: []string{"a"},
+			RedirectURIs: []string{"https://client.test/callback"}, TokenEdits: []oauthtest.Edit{oauthtest.Claim("level", "1")},
+		}}
+		c.Users = []oauthtest.User{{Subject: "user-1", Claims: map[string]any{
+			"plain": "gold", "object": map[string]any{"a": "gold"}, "list": []any{map[string]any{"b": "gold"}},
+		}}}
+	})
+	inherited := ""
+	tenant := as.Tenant("/t1", func(c *oauthtest.Config) {
+		cl, claims := &c.Clients[0], c.Users[0].Claims
+		inherited = cl.ID + cl.Scopes[0] + c.Users[0].Subject
+		cl.Secret, cl.Scopes[0], cl.RedirectURIs[0], cl.TokenEdits[0] = "theirs", "b", "https://evil.test/", oauthtest.Claim("level", "2")
+		c.Audience[0], c.TokenEdits[0], c.Users[0].Subject = secondAPI, oauthtest.Claim("plan", "theirs"), "theirs"
+		claims["plain"] = "theirs"
+		claims["object"].(map[string]any)["a"] = "theirs"
+		claims["list"].([]any)[0].(map[string]any)["b"] = "theirs"
+	})
+	t.Run("TA-03/tenant_inherits", func(t *testing.T) {
+		if inherited != "test-clientauser-1" {
+			t.Errorf("inherited %q", inherited)
+		}
+	})
+	for _, tc := range []struct {
+		name, secret                   string
+		as                             *oauthtest.Server
+		aud, plan, level, scope, named string
+	}{
+		{"TA-13/parent_stays", "test-secret", as, api, "gold", "1", "a", "gold"},
+		{"TA-13/tenant_is_changed", "theirs", tenant, secondAPI, "theirs", "2", "b", "theirs"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			a := tokenRequest(t, tc.as, "grant_type=client_credentials", basic("test-client", tc.secret))
+			raw, _ := a.json["access_token"].(string)
+			if a.status != want200 || raw == "" {
+				t.Fatalf("%d %s", a.status, a.body)
+			}
+			_, claims := parts(t, raw)
+			if claims["aud"] != tc.aud || claims["plan"] != tc.plan || claims["level"] != tc.level || claims["scope"] != tc.scope {
+				t.Errorf("claims %v", claims)
+			}
+			shown := fmt.Sprint(oauthtest.UserClaims(tc.as))
+			if strings.Count(shown, tc.named) != 3 {
+				t.Errorf("claims of the user: %s", shown)
+			}
+		})
+	}
+}
+
 func TestTenantRefused(t *testing.T) {
 	for name, path := range map[string]string{
 		"empty": "", "relative": "t1", "query": "/t1?x", "fragment": "/t1#x", "dots": "/a/../t1", "dot": "/./t1",
-		"double_slash": "//t1", "canary": "/canary", "below_canary": "/canary/t1", "taken": "/taken", "taken_by_the_host": "/",
+		"double_slash": "//t1", "canary": "/canary", "below_canary": "/canary/t1", "escaped_canary": "/%63anary", "taken": "/taken", "taken_by_the_host": "/",
 		"metadata": "/.well-known/oauth-authorization-server/../x",
 	} {
 		t.Run("TA-01/tenant_refused_"+name, func(t *testing.T) {

@@ -78,11 +78,13 @@ func (s *Server) userOf(r *http.Request) (User, *bearerError) {
 	if !ok {
 		return User{}, staleBearer
 	}
-	return s.userWith(token.claims)
+	return s.userWith(token)
 }
 
-// userWith is the user that an active token speaks of: the very sub, or nobody.
-func (s *Server) userWith(claims map[string]any) (User, *bearerError) {
+// userWith is the user who granted the token, if it also speaks of that one, or nobody:
+// a client that got it for itself is no user, whatever an edit makes of sub.
+func (s *Server) userWith(t *accessToken) (User, *bearerError) {
+	claims := t.claims
 	scope, _ := claims["scope"].(string)
 	if _, bound := claims["cnf"]; bound {
 		return User{}, boundBearer
@@ -90,10 +92,9 @@ func (s *Server) userWith(claims map[string]any) (User, *bearerError) {
 	if !slices.Contains(strings.Split(scope, " "), "openid") {
 		return User{}, narrowBearer
 	}
-	for _, u := range s.cfg.Users {
-		if u.Subject == claims["sub"] {
-			return u, nil
-		}
+	sub, _ := claims["sub"].(string)
+	if u := s.user(sub); u != nil && u == t.user {
+		return *u, nil
 	}
 	return User{}, nobodyBearer
 }

@@ -65,6 +65,30 @@ func TestUserinfo(t *testing.T) {
 	})
 }
 
+// TestUserinfoOfClients: a token that a client got for itself opens nobody's data,
+// whatever an edit makes its sub.
+func TestUserinfoOfClients(t *testing.T) {
+	as := newConsent(t, func(c *oauthtest.Config) { c.TokenEdits = []oauthtest.Edit{oauthtest.Subject("user-1")} })
+	own := textOf(t, tokenRequest(t, as, byClientCredentials+"&scope=openid", webClient), "access_token")
+	t.Run("client_credentials", func(t *testing.T) {
+		if a := userinfo(t, as, "Bearer "+own); a.status != want401 || !strings.Contains(a.header.Get("WWW-Authenticate"), "no user") {
+			t.Errorf("%d %v %s", a.status, a.header, a.body)
+		}
+	})
+	users := textOf(t, exchange(t, as, approved(t, as)), "access_token")
+	for _, tc := range []struct {
+		name, subject string
+		status        int
+	}{{"exchanged_for_that_of_a_client", own, want401}, {"exchanged_for_that_of_a_user", users, want200}} {
+		t.Run(tc.name, func(t *testing.T) {
+			raw := textOf(t, tokenRequest(t, as, byExchange+subjectIs+tc.subject, webClient), "access_token")
+			if a := userinfo(t, as, "Bearer "+raw); a.status != tc.status {
+				t.Errorf("%d %v %s", a.status, a.header, a.body)
+			}
+		})
+	}
+}
+
 func TestUserinfoRefuses(t *testing.T) {
 	as := newConsent(t)
 	openid := oauthtest.Scope("openid")
