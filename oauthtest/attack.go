@@ -16,19 +16,38 @@ type Target struct {
 	Method string
 	// Path is the path of the route, with a query if it needs one. Required.
 	Path string
-	// Scope is a scope that the route requires. "" means none: the cases about scopes are
-	// skipped then.
+	// Scope is what the route requires: one scope, or several with single spaces between
+	// them, all of which it needs. Where one of several is enough, it is the one that the challenge
+	// asks for: the first of scopes.Any. "" means none: the cases about scopes are skipped
+	// then.
 	Scope string
 	// Token are edits that the good token needs beside Scope: an audience that is not the
 	// default one, or a claim that the API requires.
 	Token []Edit
+	// AlsoTrusts is another issuer whose tokens the route takes, for an API of several (see
+	// [verifier.Join]): a Tenant, or a server of its own. Good tokens of it are made with the
+	// same Scope and Token. nil means none: the cases about two issuers are skipped then.
+	AlsoTrusts *Server
 	// Profile is that of the verifier; the zero value is RFC 9068. Under ProfileJWT the
 	// cases that only RFC 9068 decides are skipped.
 	Profile verifier.Profile
+	// Mapping is that of the verifier. The good token's scope and client_id are then where
+	// it says, and the cases that edit them edit the claims it names, or are skipped where
+	// a path leads inside a claim. Edits in Token come behind.
+	Mapping verifier.Mapping
+	// Except names cases that the API decides otherwise on purpose, by ID ("C50.jwt") or by
+	// row ("D32"), each with the reason, with which they are skipped. A name that the
+	// catalogue does not have and an empty reason fail the test at once.
+	Except map[string]string
 	// Marker is a text that the protected handler writes and nothing else does, by which
-	// an answer shows that the handler ran. "" means the whole body of the answer to a good
-	// token, which must then be the same for every request.
+	// an answer shows that the handler ran: an answer is read until it holds the text.
+	// "" means the whole body of the answer to a good token, which must then be the same
+	// for every request. A handler that writes nothing, or not this text, is only seen by
+	// a status of success.
 	Marker string
+	// Header goes with every request, except for the fields that a case sets itself. Host
+	// in it replaces the host that the server is asked for; Authorization is refused.
+	Header http.Header
 	// Body and ContentType go with every request, for a route that needs them.
 	Body        string
 	ContentType string
@@ -46,7 +65,7 @@ type Problem string
 // The problems, the gravest first.
 const (
 	Accepted Problem = "accepted" // the handler ran, or the answer was a success
-	Leaked   Problem = "leaked"   // the answer holds token material
+	Leaked   Problem = "leaked"   // the answer holds token material: see [Attack]
 	Fetched  Problem = "fetched"  // an address from the token was asked
 	Crashed  Problem = "crashed"  // no answer, or 500
 	Refused  Problem = "refused"  // what must pass was refused
@@ -56,7 +75,7 @@ const (
 // Finding is one wrong answer.
 type Finding struct {
 	// Case is the ID in the attack catalogue, "control" for a good token that was refused
-	// between two cases, or "rotation" for a new key that was not taken.
+	// between two cases, or "F21.rotation" for a new key that was not taken.
 	Case string
 	// Protocol is "HTTP/1.1" or "HTTP/2", or both with "and" between them.
 	Protocol string
@@ -75,15 +94,23 @@ type Finding struct {
 // guarded by a verifier that trusts as, and fails t for every answer that is wrong: one
 // subtest per case, whose failure says what was sent, what came, what an attacker has of
 // it, and what usually causes it. h is served over HTTP/1.1 and over HTTP/2 without TLS.
-// Good tokens must pass before, between and after. It takes about two seconds, of which
-// the verifier waits one before it asks for keys again; in testing/synctest it takes less.
+// Good tokens must pass before, between and after.
+//
+// That the handler has not run is seen by its text, which Target.Marker describes, and by
+// the status: what a handler does without answering stays unseen. Token material is the
+// jti, the whole JOSE header, and any 16 characters in a row of the payload or the
+// signature, as they are in the token, percent-encoded, in Base64 or in hex. It is looked
+// for in the reason phrase, the header fields, the body, the trailer fields and the interim
+// answers; digests, and characters that are torn apart, are not found.
 //
 // Call it before other requests have reached h: then the verifier first asks for its keys
 // during an outage that Attack brings about, and gets hostile keys among the good ones
-// afterwards. What cannot be tried because it has its keys already is skipped, with the
-// reason. Inside testing/synctest, where there are no subtests, the failures are those of
-// t itself, and whether h follows a rotation of keys is tried as well; as then signs with
-// a new key. Nothing else may use as meanwhile, and an EditKeySet before it is undone.
+// afterwards. What cannot be tried because it has its keys already is skipped; the log of
+// t says how many cases were, and why. Inside testing/synctest, where there are no
+// subtests, the failures are those of t itself, and what needs time is tried as well:
+// whether h follows a rotation of keys, after which as signs with a new one, and whether
+// it forgets tokens when they expire. Nothing else may use as meanwhile, and an EditKeySet
+// before it is undone.
 func Attack(t *testing.T, h http.Handler, as *Server, target Target) {
 	t.Helper()
 	a, end := onHandler(t, catalogue(), h, as, target)
@@ -114,8 +141,8 @@ func attackURL(t testing.TB, baseURL string, as *Server, target Target, r report
 }
 
 // Findings is Attack for reports: it returns the wrong answers, the cases in their order,
-// instead of failing t. t still fails if the target does not fit: if a good token gets no
-// answer from the handler.
+// instead of failing t, whose log says what was skipped. t still fails if the target does
+// not fit: if a good token gets no answer from the handler.
 func Findings(t testing.TB, h http.Handler, as *Server, target Target) []Finding {
 	t.Helper()
 	a, end := onHandler(t, catalogue(), h, as, target)

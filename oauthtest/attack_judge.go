@@ -3,10 +3,8 @@
 package oauthtest
 
 import (
-	"encoding/base64"
-	"encoding/json"
+	"errors"
 	"net/http"
-	"net/url"
 	"slices"
 	"strconv"
 	"strings"
@@ -22,6 +20,10 @@ type exchange struct {
 	crash   string // what the handler panicked with, without values
 	target  *Target
 	marker  marker
+	large   bool // the head of the request may be more than a server takes
+
+	// fallback: a path that does not exist got the same answer to HEAD.
+	fallback bool
 }
 
 // judge returns the gravest problem, or "", and what came instead of what was expected.
@@ -41,12 +43,12 @@ func (x exchange) judge() (Problem, string) {
 	return x.judgeWords(secrets)
 }
 
-func (x exchange) judgeWords(secrets []string) (Problem, string) {
+func (x exchange) judgeWords(secrets material) (Problem, string) {
 	wrong := x.wrong()
 	switch {
 	case wrong == "":
 		return "", ""
-	case slices.Contains(x.Expect, "PASS"):
+	case slices.Equal(x.Expect, []string{"PASS"}):
 		return Refused, x.came(secrets)
 	}
 	return Answered, x.came(secrets) + ": " + wrong
@@ -58,14 +60,36 @@ func (x exchange) accepted() bool {
 	if slices.Contains(x.Expect, "PASS") || x.answer.status == 0 {
 		return false
 	}
-	elsewhere := slices.Contains(x.Expect, "SRV") && (x.Send.Method != "" || x.Send.Path != "") && x.method != http.MethodHead
+	elsewhere := slices.Contains(x.Expect, "SRV") && x.moved() && (x.method != http.MethodHead || x.fallback)
 	return x.marker.in(x.answer.body) || x.answer.success() && !elsewhere
+}
+
+// moved tells whether the request may reach another route than the one under attack.
+func (x exchange) moved() bool { return x.Send.Method != "" || x.Send.Path != "" }
+
+// telltaleHead: HEAD shows no text, so that only a comparison tells the handler from
+// what a router serves for everything it does not know.
+func (x exchange) telltaleHead() bool {
+	return x.method == http.MethodHead && x.answer.success() && slices.Contains(x.Expect, "SRV") && !slices.Contains(x.Expect, "PASS")
+}
+
+// untellable is the error of an attack under which refusals and successes cannot be told
+// apart, or which tells of a limit only.
+func (x exchange) untellable() error {
+	if x.answer.status == http.StatusTooManyRequests {
+		return errors.New("oauthtest: the API limits requests, and answers 429: switch that off for the attack")
+	}
+	pass := slices.Contains(x.Expect, "PASS")
+	if !pass || !x.marker.whole || !x.answer.success() || x.moved() || x.answer.err != nil || x.unmarked() == "" {
+		return nil // with a Target.Marker, a success without it is a refusal
+	}
+	return errors.New("oauthtest: the answers to good tokens differ (a time or a number in them, or an echo of the request): set Target.Marker to a text that only the handler writes, and always does")
 }
 
 // crashed: SRV allows that nothing comes, but not that it takes for ever, nor a 500.
 func (x exchange) crashed() bool {
 	if x.answer.err != nil {
-		return x.answer.hung() || !slices.Contains(x.Expect, "SRV")
+		return x.answer.hung() || !slices.Contains(x.Expect, "SRV") && !x.large
 	}
 	return x.answer.status == http.StatusInternalServerError || x.crash != ""
 }
@@ -75,6 +99,9 @@ func (x exchange) wrong() string {
 	challenges, err := ParseChallenges(x.answer.header)
 	if err != nil {
 		return strings.TrimPrefix(err.Error(), "oauthtest: ")
+	}
+	if x.tooLarge(challenges) {
+		return ""
 	}
 	var first string
 	for _, word := range x.Expect {
@@ -87,6 +114,13 @@ func (x exchange) wrong() string {
 		}
 	}
 	return first
+}
+
+// tooLarge: servers take heads of different size, and refuse others before any handler
+// sees them, with 431 (RFC 6585 §5) or one of its elder relatives.
+func (x exchange) tooLarge(challenges []Challenge) bool {
+	refusals := []int{http.StatusBadRequest, http.StatusRequestEntityTooLarge, http.StatusRequestURITooLong, http.StatusRequestHeaderFieldsTooLarge}
+	return x.large && len(challenges) == 0 && (x.answer.status == 0 || slices.Contains(refusals, x.answer.status))
 }
 
 // outcome is the answer that an outcome word of docs/attacks.md stands for.
@@ -168,10 +202,20 @@ func (x exchange) inChallenge(want outcome, p map[string]string) string {
 		return "the challenge tells of an error, although no token was sent (RFC 6750 §3.1)"
 	case code != want.code:
 		return "the error code is wrong"
-	case want.code == "insufficient_scope" && !slices.Contains(strings.Fields(p["scope"]), x.target.Scope):
-		return "the challenge does not name the scope that is needed"
+	case want.code == "insufficient_scope" && !x.names(p["scope"]):
+		return "the challenge does not name the scope that is needed: Target.Scope is to be what it asks for, even where another one would do"
 	}
 	return ""
+}
+
+// names tells whether a challenge's scope holds all that the target needs.
+func (x exchange) names(scope string) bool {
+	for needed := range strings.SplitSeq(x.target.Scope, " ") {
+		if !slices.Contains(strings.Fields(scope), needed) {
+			return false
+		}
+	}
+	return true
 }
 
 // marker finds the answer of the handler in that of the server.
@@ -190,82 +234,4 @@ func (m marker) in(body string) bool {
 		return strings.HasPrefix(body, m.text) || strings.HasSuffix(strings.TrimRight(body, "\r\n"), strings.TrimRight(m.text, "\r\n"))
 	}
 	return strings.Contains(body, m.text)
-}
-
-const (
-	tellingPart = 16 // shorter parts of a token may stand in any answer
-	partLimit   = 48 // of each part that is looked for
-)
-
-// secrets lists what no answer may hold: the parts of each token, and its jti, in the
-// forms of holds.
-func (x exchange) secrets() []string {
-	var found []string
-	for _, token := range x.sent {
-		for i, part := range strings.SplitN(token, ".", 6) {
-			if i == 1 && !slices.Contains(x.Expect, "PASS") {
-				found = append(found, idOf(part)...)
-			}
-			if len(part) >= tellingPart {
-				found = append(found, forms(part)...)
-			}
-		}
-	}
-	return found
-}
-
-// idOf returns the jti of a payload, if it has one that is long enough.
-func idOf(payload string) []string {
-	var claims struct {
-		ID string `json:"jti"`
-	}
-	raw, err := base64.RawURLEncoding.DecodeString(payload)
-	if err != nil || json.Unmarshal(raw, &claims) != nil || len(claims.ID) < tellingPart {
-		return nil
-	}
-	return forms(claims.ID)
-}
-
-// leak says where in the answer a secret stands, plain or encoded, or "".
-func leak(a answer, secrets []string) string {
-	for name, values := range a.header {
-		for _, v := range values {
-			if holds(v, secrets) || holds(name, secrets) {
-				return "the header " + safeName(name, secrets)
-			}
-		}
-	}
-	if holds(a.body, secrets) {
-		return "the body"
-	}
-	return ""
-}
-
-func safeName(name string, secrets []string) string {
-	if holds(name, secrets) {
-		return "names"
-	}
-	return name
-}
-
-// holds looks for secrets in a text, and in what it stands for if it is percent-encoded.
-func holds(text string, secrets []string) bool {
-	if slices.ContainsFunc(secrets, func(s string) bool { return strings.Contains(text, s) }) {
-		return true
-	}
-	decoded, err := url.QueryUnescape(text)
-	return err == nil && decoded != text && slices.ContainsFunc(secrets, func(s string) bool { return strings.Contains(decoded, s) })
-}
-
-// forms are the beginning of s itself, and its Base64 at the three places where it may
-// begin in a group.
-func forms(s string) []string {
-	s = s[:min(len(s), partLimit)]
-	found := []string{s}
-	for skip := range 3 {
-		whole := s[skip:]
-		whole = whole[:len(whole)/3*3]
-		found = append(found, base64.StdEncoding.EncodeToString([]byte(whole)), base64.URLEncoding.EncodeToString([]byte(whole)))
-	}
-	return found
 }

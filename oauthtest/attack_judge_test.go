@@ -5,6 +5,7 @@ package oauthtest
 import (
 	"context"
 	"encoding/base64"
+	"encoding/hex"
 	"errors"
 	"io"
 	"net/http"
@@ -98,6 +99,9 @@ func TestJudgeAnswered(t *testing.T) {
 		{"error_without_credentials", answered(401, "", tokLine), "NONE", "tells of an error"},
 		{"empty_error_is_one", answered(401, "", bearerLine+`, error=""`), "NONE", "error"},
 		{"description_without_credentials", answered(401, "", bearerLine+`, error_description="x"`), "NONE", "tells of an error"},
+		{"no_challenge_where_either_will_do", answered(401, ""), "PASS TOK", "the Bearer challenge is missing"},
+		{"503_where_either_will_do", answered(503, ""), "PASS TOK", "status"},
+		{"either_will_do", answered(401, "", tokLine), "PASS TOK", ""},
 		{"wrong_code", answered(401, "", reqLine), "TOK", "error code"},
 		{"wrong_case_of_the_code", answered(401, "", bearerLine+`, error="Invalid_Token"`), "TOK", "error code"},
 		{"no_code", answered(401, "", bearerLine), "TOK", "error code"},
@@ -115,7 +119,7 @@ func TestJudgeAnswered(t *testing.T) {
 		{"401_for_an_outage", answered(401, "", tokLine), "UNAV", "status"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			problem, came := exchangeOf(tc.a, tc.expect).judge()
+			problem, came := exchangeOf(tc.a, strings.Fields(tc.expect)...).judge()
 			if want := tc.detail != ""; (problem == Answered) != want || !want && problem != "" {
 				t.Fatalf("%q: %s", problem, came)
 			}
@@ -123,6 +127,17 @@ func TestJudgeAnswered(t *testing.T) {
 				t.Errorf("%s\nlacks %q", came, tc.detail)
 			}
 		})
+	}
+}
+
+// Each scope that the target needs is in the challenge.
+func TestJudgeScopes(t *testing.T) {
+	for scope, want := range map[string]Problem{"a": "", "b a": "", "a orders:read b": "", "a c": Answered, "c a": Answered, "orders": Answered} {
+		x := exchangeOf(answered(403, "", scopeLine), "SCOPE")
+		x.target = &Target{Scope: scope}
+		if got, came := x.judge(); got != want {
+			t.Errorf("%s: %q (%s), want %q", scope, got, came, want)
+		}
 	}
 }
 
@@ -136,6 +151,8 @@ func TestJudgeGravely(t *testing.T) {
 	}
 	head := func(x *exchange) { x.method = http.MethodHead }
 	elsewhere := func(x *exchange) { x.Send.Path = "/other" }
+	fallback := func(x *exchange) { x.fallback = true }
+	large := func(x *exchange) { x.large = true }
 	for _, tc := range []struct {
 		name string
 		x    exchange
@@ -149,6 +166,13 @@ func TestJudgeGravely(t *testing.T) {
 		{"200_of_another_route", edit(exchangeOf(answered(200, "welcome"), "SRV"), elsewhere), ""},
 		{"handler_by_another_path", edit(exchangeOf(answered(200, handlerText), "SRV"), elsewhere), Accepted},
 		{"HEAD_shows_no_handler", edit(exchangeOf(answered(200, ""), "SRV"), elsewhere, head), Accepted},
+		{"HEAD_of_a_fallback", edit(exchangeOf(answered(200, ""), "SRV"), elsewhere, head, fallback), ""},
+		{"431_for_a_large_request", edit(exchangeOf(answered(431, ""), "TOK"), large), ""},
+		{"431_for_a_small_request", exchangeOf(answered(431, ""), "TOK"), Answered},
+		{"400_for_a_large_request", edit(exchangeOf(answered(400, ""), "TOK"), large), ""},
+		{"400_of_the_guard", edit(exchangeOf(answered(400, "", reqLine), "TOK"), large), Answered},
+		{"401_for_a_large_request", edit(exchangeOf(answered(401, ""), "TOK"), large), Answered},
+		{"no_answer_to_a_large_request", edit(exchangeOf(answer{err: io.ErrUnexpectedEOF}, "TOK"), large), ""},
 		{"accepted_is_graver_than_leaked", exchangeOf(answered(200, aToken), "TOK"), Accepted},
 		{"leaked_is_graver_than_a_500", exchangeOf(answered(500, aToken), "TOK"), Leaked},
 		{"fetched", edit(exchangeOf(answered(401, "", tokLine), "TOK"), func(x *exchange) { x.fetched = true }), Fetched},
@@ -177,6 +201,8 @@ func TestJudgeGravely(t *testing.T) {
 // Token material is found wherever it stands, and the report of it holds none.
 func TestJudgeLeak(t *testing.T) {
 	sig := aToken[strings.LastIndex(aToken, ".")+1:]
+	header, rest, _ := strings.Cut(aToken, ".")
+	payload, _, _ := strings.Cut(rest, ".")
 	long := strings.Repeat("x", 100_000)
 	percent := strings.ReplaceAll(url.QueryEscape(sig), "c", "%63")
 	for _, tc := range []struct {
@@ -194,6 +220,18 @@ func TestJudgeLeak(t *testing.T) {
 		{"Base64_0", answered(401, base64.StdEncoding.EncodeToString([]byte(aToken)), tokLine), "the body"},
 		{"Base64_1", answered(401, base64.StdEncoding.EncodeToString([]byte("x"+aToken)), tokLine), "the body"},
 		{"Base64_2", answered(401, base64.URLEncoding.EncodeToString([]byte("xx"+aToken)), tokLine), "the body"},
+		{"middle_of_the_signature", answered(401, "x"+sig[5:21]+"y", tokLine), "the body"},
+		{"middle_of_the_payload", answered(401, payload[7:23], tokLine), "the body"},
+		{"15_of_the_payload", answered(401, payload[7:22], tokLine), ""},
+		{"beginning_of_the_header", answered(401, header[:len(header)-1], tokLine), ""},
+		{"whole_header", answered(401, header, tokLine), "the body"},
+		{"hex", answered(401, "x"+hex.EncodeToString([]byte(sig[3:])), tokLine), "the body"},
+		{"hex_in_capitals", answered(401, strings.ToUpper(hex.EncodeToString([]byte(aToken))), tokLine), "the body"},
+		{"Base64_of_the_middle", answered(401, base64.StdEncoding.EncodeToString([]byte(sig[4:21])), tokLine), "the body"},
+		{"Base64_with_percent", answered(401, url.QueryEscape(base64.StdEncoding.EncodeToString([]byte("~~~"+sig))), tokLine), "the body"},
+		{"status_line", answer{status: 401, reason: "401 bad " + sig, header: answered(401, "", tokLine).header}, "the status line"},
+		{"trailer", answer{status: 401, header: answered(401, "", tokLine).header, trailer: http.Header{"X-Why": {sig}}}, "the trailer X-Why"},
+		{"early_hint", answer{status: 401, header: answered(401, "", tokLine).header, interim: []http.Header{{"Link": {"<" + sig + ">"}}}}, "Link of an interim answer"},
 		{"behind_much", answered(401, long+sig, tokLine), "the body"},
 		{"15_characters_may_be_chance", answered(401, sig[:15], tokLine), ""},
 		{"a_stray_percent", answered(401, "100% wrong", tokLine), ""},
@@ -219,6 +257,33 @@ func TestJudgeLeak(t *testing.T) {
 			t.Error(came)
 		}
 	})
+}
+
+// What ends an attack, and what does not.
+func TestJudgeUntellable(t *testing.T) {
+	whole := func(x exchange) exchange { x.marker.whole = true; return x }
+	moved := func(x exchange) exchange { x.Send.Path = "/other"; return x }
+	for _, tc := range []struct {
+		name  string
+		x     exchange
+		names string // "" if it goes on
+	}{
+		{"another_body", whole(exchangeOf(answered(200, "other orders"), "PASS")), "set Target.Marker"},
+		{"no_marker", exchangeOf(answered(200, "other orders"), "PASS"), ""},
+		{"the_body", whole(exchangeOf(answered(200, handlerText), "PASS")), ""},
+		{"refused", whole(exchangeOf(answered(401, "", tokLine), "PASS")), ""},
+		{"another_path", moved(exchangeOf(answered(200, "welcome"), "PASS")), ""},
+		{"accepted", whole(exchangeOf(answered(200, "other orders"), "TOK")), ""},
+		{"429", exchangeOf(answered(429, ""), "TOK"), "limits requests"},
+		{"428", exchangeOf(answered(428, ""), "TOK"), ""},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			err := tc.x.untellable()
+			if (err != nil) != (tc.names != "") || err != nil && !strings.Contains(err.Error(), tc.names) {
+				t.Error(err)
+			}
+		})
+	}
 }
 
 // A short text of the handler is not found inside other words.

@@ -5,6 +5,7 @@ package oauthtest
 import (
 	"encoding/json"
 	"net/http"
+	"net/url"
 	"slices"
 	"strings"
 	"time"
@@ -13,6 +14,8 @@ import (
 const (
 	followLimit = 15 * time.Second // for a verifier to get keys that are there
 	followEvery = 50 * time.Millisecond
+	// goodKeysLimit is for one who has just seen that a fetch brought no keys.
+	goodKeysLimit = 5 * time.Second
 	// longestCooldown is how long a verifier may go without asking for new keys.
 	longestCooldown = 10*time.Minute + time.Second
 )
@@ -41,6 +44,19 @@ func (a *attack) playKeys(r reports) {
 	}
 }
 
+// watchClock finds out whether time can be made to pass, also for the issuer.
+func (a *attack) watchClock() {
+	a.tb.Helper()
+	if !inBubble(a.tb) {
+		a.skips["clock"] = "it takes an hour: attack inside testing/synctest, where that is no time"
+		return
+	}
+	before := a.as.cfg.Now()
+	if time.Sleep(time.Second); a.as.cfg.Now().Sub(before) < time.Second {
+		a.skips["clock"] = "Config.Now stands still: leave it out"
+	}
+}
+
 // begin tells whether the verifier had no keys yet. Now it has.
 func (a *attack) begin() (cold bool) {
 	a.tb.Helper()
@@ -49,11 +65,31 @@ func (a *attack) begin() (cold bool) {
 		a.playOutages(unavailable)
 	}
 	a.as.SetOutage(false)
-	if got := a.follow(); !got.success() {
-		a.unfit(http1, got)
+	if got := a.follow(followLimit); !got.success() {
+		a.followGoodKeys(got)
 	}
 	a.learn()
 	return cold
+}
+
+// followGoodKeys finds out whether it was the hostile keys that kept the verifier from
+// taking the good one. refusal is the answer while they were published.
+func (a *attack) followGoodKeys(refusal answer) {
+	a.tb.Helper()
+	a.as.setExtraKeys(a.extra)
+	if !mayWantKeys(refusal) || !a.follow(goodKeysLimit).success() {
+		a.unfit(http1, refusal)
+	}
+	a.skips["keys"] = "the verifier took no key set in which hostile keys stood beside the good one"
+	for _, c := range a.cases {
+		if c.ID != "E10.good_beside_broken" {
+			continue
+		}
+		x := exchange{attackCase: c, method: a.target.Method, answer: refusal, target: &a.target}
+		if f := x.finding(http1); f != nil {
+			a.played[c.ID] = []Finding{*f}
+		}
+	}
 }
 
 func unavailable(c attackCase) bool { return slices.Contains(c.Expect, "UNAV") }
@@ -106,17 +142,21 @@ func (a *attack) playOutages(which func(attackCase) bool) {
 
 // follow sends good tokens until one passes. It gives up early where waiting for keys
 // cannot help: at answers that tell of no outage, and after a fetch that did not help.
-func (a *attack) follow() answer {
+func (a *attack) follow(limit time.Duration) answer {
 	a.tb.Helper()
 	fetches := a.as.Fetches()
-	for end := time.Now().Add(followLimit); ; time.Sleep(followEvery) {
+	for end := time.Now().Add(limit); ; time.Sleep(followEvery) {
 		fetched := a.as.Fetches() > fetches
 		got := a.sendToken(http1, a.good())
-		outage := got.status/100 == 5 || got.status == http.StatusUnauthorized
-		if got.success() || !outage || fetched && got.status != http.StatusServiceUnavailable || time.Now().After(end) {
+		if got.success() || !mayWantKeys(got) || fetched && got.status != http.StatusServiceUnavailable || time.Now().After(end) {
 			return got
 		}
 	}
+}
+
+// mayWantKeys: some who have no keys answer 500, or blame the token.
+func mayWantKeys(a answer) bool {
+	return a.status/100 == 5 || a.status == http.StatusUnauthorized
 }
 
 // rotate has the issuer sign with a new key, and wants it to be taken once the issuer
@@ -143,7 +183,7 @@ func (a *attack) rotate(r reports, asked bool) {
 
 func (a *attack) wantNewKey(r reports, asked bool) {
 	a.tb.Helper()
-	got := a.follow()
+	got := a.follow(followLimit)
 	if got.success() {
 		return
 	}
@@ -156,10 +196,10 @@ func (a *attack) wantNewKey(r reports, asked bool) {
 }
 
 var rotationCase = attackCase{
-	ID: "rotation", Expect: []string{"PASS"}, Requirements: []string{"KS-11", "KS-14"},
+	ID: "F21.rotation", Expect: []string{"PASS"}, Requirements: []string{"KS-11", "KS-14"},
 	Title: "a token of a key that the issuer has begun to use, while the old one stays published",
 	Gain:  "Nobody gains access, but after a rotation of keys every user is refused until the process starts anew.",
-	Cause: "The key set is loaded once, or a kid that is not in it is refused without asking for a newer set.",
+	Cause: "The key set is loaded once, a kid that is not in it is refused without asking for a newer set, or one key that cannot be read spoils that set.",
 }
 
 // signWithOlder undoes a rotation that the verifier does not follow. Both keys stay
@@ -187,4 +227,18 @@ func toKeys(r Request) bool {
 	return r.Endpoint == EndpointMetadata || r.Endpoint == EndpointKeySet
 }
 
-func toCanary(r Request) bool { return r.Endpoint == "" && strings.Contains(r.URL, canaryPath) }
+// astray tells of a request to which nothing but an address in a token can lead: one below
+// /canary/, also where the well-known part goes before that (RFC 8414 §3.1), or to a host
+// that is not the issuer's. Requests to such hosts are seen in memory alone.
+func (s *Server) astray(r Request) bool {
+	u, err := url.Parse(r.URL)
+	if err != nil || r.Endpoint != "" {
+		return false
+	}
+	path := u.Path
+	if rest, inserted := strings.CutPrefix(path, "/.well-known/"); inserted {
+		_, rest, _ = strings.Cut(rest, "/")
+		path = "/" + rest
+	}
+	return strings.HasPrefix(path+"/", canaryPath) || s.host.only != "" && origin(u) != s.host.only
+}

@@ -12,14 +12,16 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/bearerguard/bearerguard/internal/hook"
 	"github.com/bearerguard/bearerguard/verifier"
 )
 
 const (
-	controlEvery = 25 // cases
-	patience     = 3  // requests without an answer in time, before the attack gives up
+	controlEvery = 25        // cases
+	patience     = 3         // requests without an answer in time, before the attack gives up
+	anHour       = time.Hour // between the two halves of a case that needs a clock
 )
 
 // attack is one run against one route.
@@ -37,8 +39,17 @@ type attack struct {
 	outages []attackCase      // played early, while the issuer is down
 	cases   []attackCase      // all others
 	played  map[string][]Finding
+	idle    []idleness
 	hung    int
 	sent    int
+	passed  bool  // a good token has passed
+	stopped error // why nothing more can be proved
+}
+
+// idleness is how many cases were skipped for one reason.
+type idleness struct {
+	reason string
+	cases  int
 }
 
 // onHandler serves h until end is called.
@@ -48,7 +59,7 @@ func onHandler(tb testing.TB, cases []attackCase, h http.Handler, as *Server, ta
 		tb.Fatal("oauthtest: the handler is nil: give the one that serves the guarded route")
 	}
 	a = newAttack(tb, cases, as, target)
-	a.wire, a.crash, end = serveInMemory(h)
+	a.wire, a.crash, end = serveInMemory(tb, h)
 	return a, end
 }
 
@@ -58,11 +69,13 @@ func newAttack(tb testing.TB, cases []attackCase, as *Server, target Target) *at
 	target.check(tb, as)
 	target.Method = cmp.Or(target.Method, http.MethodGet)
 	a := &attack{
-		tb: tb, as: as, target: target, skips: map[string]string{},
-		forge:  &forgery{server: as, edits: target.Token, scope: target.Scope},
+		tb: tb, as: as, target: target,
+		skips:  map[string]string{fixedClaims: "Target.Mapping allows what it sends, or leads where it cannot be said"},
+		forge:  target.forgery(as),
 		played: map[string][]Finding{},
 	}
 	for _, c := range cases {
+		c = target.mapped(c)
 		if slices.Contains(c.Needs, "outage") {
 			a.outages = append(a.outages, c)
 		} else {
@@ -75,6 +88,15 @@ func newAttack(tb testing.TB, cases []attackCase, as *Server, target Target) *at
 	return a
 }
 
+// forgery makes the tokens of as, and knows the one that makes those of AlsoTrusts.
+func (target Target) forgery(as *Server) *forgery {
+	f := &forgery{server: as, edits: target.edits(), scope: target.Scope}
+	if target.AlsoTrusts != nil {
+		f.other = &forgery{server: target.AlsoTrusts, edits: f.edits, scope: f.scope, other: f}
+	}
+	return f
+}
+
 func (target Target) check(tb testing.TB, as *Server) {
 	tb.Helper()
 	switch {
@@ -84,6 +106,13 @@ func (target Target) check(tb testing.TB, as *Server) {
 		tb.Fatal(`oauthtest: Target.Path does not begin with a slash: name the guarded route, "/orders" for example`)
 	case target.Method == http.MethodHead:
 		tb.Fatal("oauthtest: Target.Method is HEAD, whose answers do not show whether the handler ran: use GET")
+	case target.Scope != "" && !scopeList(target.Scope):
+		tb.Fatal(`oauthtest: Target.Scope is no list of scopes with single spaces between them: name those that the route needs, "orders:read" for example`)
+	case target.AlsoTrusts != nil && target.AlsoTrusts.issuer == as.issuer:
+		tb.Fatal("oauthtest: Target.AlsoTrusts is the issuer that attacks already: name another one, or none")
+	}
+	if err := errors.Join(target.checkExcept(), target.checkHeader()); err != nil {
+		tb.Fatal(err)
 	}
 }
 
@@ -102,33 +131,68 @@ func (a *attack) probe() {
 func (a *attack) run(r reports) {
 	a.tb.Helper()
 	defer a.restore()
+	a.watchClock()
 	a.playKeys(r)
 	for _, c := range a.outages {
-		a.stagePlayed(r, c)
+		a.stage(r, c)
 	}
 	for i, c := range a.cases {
 		if i%controlEvery == 0 {
 			a.control(r, c)
 		}
-		r.stage(c, a.skip(c), func() ([]Finding, error) { return a.play(c) })
+		a.stage(r, c)
 	}
 	a.control(r, attackCase{ID: "the last case"})
-	a.tb.Logf("oauthtest: %d requests in %d cases over %s", a.sent, len(a.cases)+len(a.outages), strings.Join(a.wire.protocols(), " and "))
+	a.tb.Log(a.summary())
 }
 
-// stagePlayed reports what was found before the other cases.
-func (a *attack) stagePlayed(r reports, c attackCase) {
+// stage plays a case, skips it, or reports what was found before.
+func (a *attack) stage(r reports, c attackCase) {
 	a.tb.Helper()
 	found, done := a.played[c.ID]
+	if done {
+		r.stage(c, "", func() ([]Finding, error) { return found, nil })
+		return
+	}
 	why := a.skip(c)
-	if why == "" && !done {
+	if why == "" && slices.Contains(c.Needs, "outage") {
 		why = cmp.Or(a.skips["keys"], "the verifier did not ask for keys during the outage")
 	}
-	r.stage(c, why, func() ([]Finding, error) { return found, nil })
+	if why != "" {
+		a.note(why)
+	}
+	r.stage(c, why, func() ([]Finding, error) { return a.play(c) })
+}
+
+// note counts a case that is skipped.
+func (a *attack) note(reason string) {
+	i := slices.IndexFunc(a.idle, func(n idleness) bool { return n.reason == reason })
+	if i < 0 {
+		i, a.idle = len(a.idle), append(a.idle, idleness{reason: reason})
+	}
+	a.idle[i].cases++
+}
+
+// summary tells what was tried, and what was not.
+func (a *attack) summary() string {
+	var b strings.Builder
+	skipped := 0
+	for _, n := range a.idle {
+		skipped += n.cases
+		fmt.Fprintf(&b, "\n  %d skipped: %s", n.cases, n.reason)
+	}
+	return fmt.Sprintf("oauthtest: %d cases played with %d requests over %s, %d skipped",
+		len(a.cases)+len(a.outages)-skipped, a.sent, strings.Join(a.wire.protocols(), " and "), skipped) + b.String()
 }
 
 // skip says why a case makes no sense here, or "".
 func (a *attack) skip(c attackCase) string {
+	if why := a.target.except(c.ID); why != "" {
+		return why
+	}
+	if a.stopped != nil {
+		return "given up: " + strings.TrimPrefix(a.stopped.Error(), "oauthtest: ")
+	}
 	for _, need := range c.Needs {
 		if why := a.skips[need]; why != "" {
 			return why
@@ -146,6 +210,11 @@ func (a *attack) skip(c attackCase) string {
 var lacking = map[string]string{
 	"scope":      "Target.Scope is empty",
 	"asymmetric": "the issuer publishes no keys",
+
+	"small-letters":  "Target.Scope has no small letter",
+	"several-scopes": "Target.Scope is not several scopes",
+	"second-issuer":  "Target.AlsoTrusts is nil",
+	"spare-bits":     "the last character of the issuer's signatures has no unused bits",
 }
 
 // play sends a case over each protocol and judges the answers.
@@ -158,13 +227,37 @@ func (a *attack) play(c attackCase) ([]Finding, error) {
 	if err != nil {
 		return nil, fmt.Errorf("oauthtest: case %s: %w", c.ID, err)
 	}
+	if slices.Contains(c.Needs, "clock") {
+		if found := a.playBefore(c, tokens["token"]); found != nil {
+			return found, nil
+		}
+	}
+	return a.playNow(c, s, tokens)
+}
+
+func (a *attack) playNow(c attackCase, s sending, tokens map[string]string) ([]Finding, error) {
 	var found []Finding
 	for _, protocol := range a.wire.protocols() {
 		if f := a.playOver(protocol, c, s, tokens); f != nil {
 			found = append(found, *f)
 		}
+		if a.stopped != nil {
+			return nil, a.stopped
+		}
 	}
 	return merge(found), nil
+}
+
+// playBefore sends a token that must pass as yet, an hour before the case.
+func (a *attack) playBefore(c attackCase, token string) []Finding {
+	var found []Finding
+	for _, protocol := range a.wire.protocols() {
+		if f := a.refusal(protocol, token, "the token of "+c.ID+", an hour before it"); f != nil {
+			found = append(found, *f)
+		}
+	}
+	time.Sleep(anHour)
+	return merge(found)
 }
 
 func (a *attack) playOver(protocol string, c attackCase, s sending, tokens map[string]string) *Finding {
@@ -172,7 +265,7 @@ func (a *attack) playOver(protocol string, c attackCase, s sending, tokens map[s
 		return nil
 	}
 	if c.warm() {
-		if f := a.refusal(protocol, tokens["good"], "the good token of which "+c.ID+" is made"); f != nil {
+		if f := a.refusal(protocol, tokens["good"], "the good token of which "+c.ID+" is made"); f != nil || a.stopped != nil {
 			return f
 		}
 	}
@@ -180,21 +273,33 @@ func (a *attack) playOver(protocol string, c attackCase, s sending, tokens map[s
 }
 
 func (a *attack) exchange(c attackCase, protocol string, s sending, tokens map[string]string) *Finding {
-	canaries := a.as.count(toCanary)
+	if slices.Contains(c.Needs, "connection") {
+		first := a.describe(a.good())
+		s.first = &first
+	}
+	canaries := a.as.count(a.as.astray)
 	got := a.send(protocol, s)
 	if errors.Is(got.err, errUnsayable) {
 		return nil
 	}
-	return exchange{
+	x := exchange{
 		attackCase: c, method: s.method, sent: tokens, answer: got, crash: a.crash(),
-		fetched: c.NoFetch && a.as.count(toCanary) > canaries,
-		target:  &a.target, marker: a.marker,
-	}.finding(protocol)
+		fetched: c.NoFetch && a.as.count(a.as.astray) > canaries,
+		target:  &a.target, marker: a.marker, large: s.large(),
+	}
+	if x.telltaleHead() {
+		x.fallback = a.send(protocol, s.elsewhere()).like(got)
+	}
+	if a.stopped = x.untellable(); a.stopped != nil {
+		return nil
+	}
+	return x.finding(protocol)
 }
 
 func (a *attack) send(protocol string, s sending) answer {
 	a.sent++
 	a.crash() // what came too late for the case before
+	s.until = a.target.Marker
 	got := a.wire.send(context.Background(), protocol, s)
 	if got.hung() {
 		a.hung++
@@ -205,7 +310,7 @@ func (a *attack) send(protocol string, s sending) answer {
 // compose fills in the templates of a message.
 func (a *attack) compose(m message, tokens map[string]string) (sending, error) {
 	path, query, _ := strings.Cut(a.target.Path, "?")
-	x := expander{forge: a.forge, vars: map[string]string{"path": a.base + path}}
+	x := expander{forge: a.forge, vars: places(a.base+path, a.wire.host)}
 	for name, token := range tokens {
 		x.vars[name] = token
 	}
@@ -222,7 +327,19 @@ func (a *attack) compose(m message, tokens map[string]string) (sending, error) {
 	if a.target.ContentType != "" && !s.has("Content-Type") {
 		s.lines = append(s.lines, "Content-Type: "+a.target.ContentType)
 	}
+	a.target.addHeader(&s)
 	return s, x.err
+}
+
+// places are the placeholders about the route and its host.
+func places(path, host string) map[string]string {
+	name, port := host, ""
+	if i := strings.LastIndexByte(host, ':'); i > strings.LastIndexByte(host, ']') {
+		name, port = host[:i], host[i:]
+	}
+	return map[string]string{
+		"path": path, "target.HOST": strings.ToUpper(host), "target.name": name, "target.port": port,
+	}
 }
 
 // expander remembers the first fault of a template.
@@ -261,11 +378,18 @@ func (x *expander) lines(m message) []string {
 // sendToken makes the request that Target describes, without a token if that is "".
 func (a *attack) sendToken(protocol, token string) answer {
 	a.tb.Helper()
+	got := a.send(protocol, a.describe(token))
+	a.passed = a.passed || token != "" && got.success()
+	return got
+}
+
+func (a *attack) describe(token string) sending {
+	a.tb.Helper()
 	s, err := a.compose(message{NoLines: token == ""}, map[string]string{"token": token})
 	if err != nil {
 		a.tb.Fatal(err) // about the audience, if at all: the template is ours
 	}
-	return a.send(protocol, s)
+	return s
 }
 
 // good makes a token that must pass.

@@ -200,7 +200,7 @@ func TestAttackRotation(t *testing.T) {
 			cfg := as.VerifierConfig(attackedAPI)
 			cfg.Keys = &loaded{from: cfg.Keys}
 			list, others := runCases(t, attacked(t, cfg), as, ordersTarget, needing())
-			if len(others) != 1 || others[0].Case != "rotation" || others[0].Problem != Refused {
+			if len(others) != 1 || others[0].Case != "F21.rotation" || others[0].Problem != Refused {
 				t.Errorf("%v", others)
 			}
 			for _, p := range list {
@@ -302,11 +302,11 @@ var mistakes = []mistake{
 			rec.Body.WriteTo(w)
 		}
 	}},
-	{"lock_after_refusals", "control", Refused, "came 429", func(good http.Handler, _ *Server) http.HandlerFunc {
+	{"lock_after_refusals", "control", Refused, "came 423", func(good http.Handler, _ *Server) http.HandlerFunc {
 		var refused atomic.Int64
 		return func(w http.ResponseWriter, r *http.Request) {
 			if refused.Load() > 100 {
-				http.Error(w, "slow down", http.StatusTooManyRequests)
+				http.Error(w, "locked", http.StatusLocked)
 				return
 			}
 			good.ServeHTTP(w, r)

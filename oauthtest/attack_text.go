@@ -20,7 +20,7 @@ func (x exchange) expected() string {
 }
 
 // came tells what a reader needs of the answer, and nothing of a token.
-func (x exchange) came(secrets []string) string {
+func (x exchange) came(secrets material) string {
 	a := x.answer
 	switch {
 	case x.crash != "":
@@ -55,7 +55,7 @@ func closed(err error) string {
 }
 
 // telling are the header lines that say what a client is to do.
-func (a answer) telling(secrets []string) string {
+func (a answer) telling(secrets material) string {
 	var b strings.Builder
 	for _, name := range []string{"WWW-Authenticate", "Retry-After", "Location"} {
 		for _, v := range a.header.Values(name) {
@@ -68,9 +68,9 @@ func (a answer) telling(secrets []string) string {
 // shownLimit keeps the text of a failure readable.
 const shownLimit = 200
 
-func shown(name, value string, secrets []string) string {
+func shown(name, value string, secrets material) string {
 	switch {
-	case holds(value, secrets):
+	case secrets.in(value):
 		return name + " with token material"
 	case len(value) > shownLimit:
 		return fmt.Sprintf("%s: %q…", name, value[:shownLimit])

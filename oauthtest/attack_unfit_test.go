@@ -19,6 +19,7 @@ import (
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
+	"time"
 )
 
 // failing is a test that is expected to fail.
@@ -27,8 +28,9 @@ type failing struct {
 	text string
 }
 
-func (f *failing) Helper()           {}
-func (f *failing) Fatal(args ...any) { f.Fatalf("%s", fmt.Sprint(args...)) }
+func (f *failing) Helper()                           {}
+func (f *failing) Fatal(args ...any)                 { f.Fatalf("%s", fmt.Sprint(args...)) }
+func (f *failing) Errorf(format string, args ...any) { f.text = fmt.Sprintf(format, args...) }
 func (f *failing) Fatalf(format string, args ...any) {
 	f.text = fmt.Sprintf(format, args...)
 	runtime.Goexit()
@@ -40,6 +42,26 @@ func TestAttackUnfit(t *testing.T) {
 	writes := func(text func() string) http.HandlerFunc {
 		return func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, text()) }
 	}
+	status := func(code int) http.HandlerFunc {
+		return func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(code) }
+	}
+	once := func(h http.HandlerFunc) http.HandlerFunc {
+		var asked atomic.Bool
+		return func(w http.ResponseWriter, r *http.Request) {
+			if asked.Swap(true) {
+				http.NotFound(w, r)
+				return
+			}
+			h(w, r)
+		}
+	}
+	stream := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		for r.Context().Err() == nil {
+			io.WriteString(w, "event")
+			w.(http.Flusher).Flush()
+			time.Sleep(time.Second)
+		}
+	})
 	fixed := writes(func() string { return "orders" })
 	for _, tc := range []struct {
 		name   string
@@ -52,9 +74,25 @@ func TestAttackUnfit(t *testing.T) {
 		{"relative_path", fixed, Target{Path: "orders"}, []string{"Target.Path"}},
 		{"HEAD", fixed, Target{Path: "/orders", Method: "HEAD"}, []string{"Target.Method"}},
 		{"wrong_audience", nil, Target{Path: "/orders", Token: []Edit{Audience("https://other.example")}}, []string{"401", "audience"}},
-		{"empty_body", writes(func() string { return "" }), ordersTarget, []string{"empty", "Target.Marker"}},
+		{"empty_body", writes(func() string { return "" }), ordersTarget, []string{"no body", "Target.Path"}},
+		{"empty_body_and_marker", writes(func() string { return "" }), Target{Path: "/orders", Marker: "x"}, []string{"no body", "Target.Path"}},
+		{"no_content", http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNoContent) }), ordersTarget, []string{"no body", "Target.Path"}},
+		{"scopes_with_a_comma", fixed, Target{Path: "/orders", Scope: "a, b"}, nil}, // a comma is a character of a scope
+		{"scopes_with_two_spaces", fixed, Target{Path: "/orders", Scope: "a  b"}, []string{"Target.Scope"}},
+		{"scopes_in_quotes", fixed, Target{Path: "/orders", Scope: `"a"`}, []string{"Target.Scope"}},
 		{"bodies_differ", writes(func() string { return fmt.Sprint("order ", n.Add(1)) }), ordersTarget, []string{"different bodies", "Target.Marker"}},
 		{"no_marker", fixed, Target{Path: "/orders", Marker: "invoices"}, []string{"Target.Marker"}},
+		{"unknown_exception", fixed, Target{Path: "/orders", Except: map[string]string{"Z9.x": "because"}}, []string{"Target.Except", "Z9.x"}},
+		{"half_a_row", fixed, Target{Path: "/orders", Except: map[string]string{"C": "because"}}, []string{"Target.Except", `"C"`}},
+		{"exception_without_reason", fixed, Target{Path: "/orders", Except: map[string]string{"D32": " "}}, []string{"reason", "D32"}},
+		{"authorization_in_header", fixed, Target{Path: "/orders", Header: http.Header{"authorization": {"x"}}}, []string{"Target.Header", "Authorization"}},
+		{"line_break_in_header", fixed, Target{Path: "/orders", Header: http.Header{"X-A": {"a\r\nb"}}}, []string{"Target.Header", "X-A"}},
+		{"403", status(403), ordersTarget, []string{"403", "RequireTLS"}},
+		{"405", status(405), ordersTarget, []string{"405", "Target.Method"}},
+		{"421", status(421), ordersTarget, []string{"421", `"Host" in Target.Header`}},
+		{"429", status(429), ordersTarget, []string{"429", "limits requests"}},
+		{"only_once", once(fixed), ordersTarget, []string{"404", "as often as it is asked"}},
+		{"stream", stream, ordersTarget, []string{"stream", "Target.Marker"}},
 		{"panic", writes(func() string { panic("x") }), ordersTarget, []string{"panic", "string"}},
 		{"nil_handler", http.HandlerFunc(nil), ordersTarget, []string{"handler is nil"}},
 	} {
@@ -83,6 +121,15 @@ func TestAttackUnfit(t *testing.T) {
 		var done sync.WaitGroup
 		done.Go(func() { Findings(tb, fixed, as, ordersTarget) })
 		if done.Wait(); !strings.Contains(tb.text, "VerifierConfig") {
+			t.Error(tb.text)
+		}
+	})
+	t.Run("same_issuer_twice", func(t *testing.T) {
+		as := NewServer(t, quick)
+		tb := &failing{TB: t}
+		var done sync.WaitGroup
+		done.Go(func() { Findings(tb, fixed, as, Target{Path: "/orders", AlsoTrusts: as}) })
+		if done.Wait(); !strings.Contains(tb.text, "Target.AlsoTrusts") {
 			t.Error(tb.text)
 		}
 	})

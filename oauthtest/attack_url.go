@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"net/netip"
 	"net/url"
+	"strconv"
 	"strings"
 )
 
@@ -42,10 +43,19 @@ func parseBase(baseURL string) (*url.URL, error) {
 	switch {
 	case err != nil || u.Hostname() == "" || u.Scheme != "http" && u.Scheme != "https":
 		return nil, errors.New("oauthtest: baseURL is not an absolute http or https URL")
+	case !validPort(u.Port()):
+		return nil, errors.New("oauthtest: the port in baseURL is not a number from 1 to 65535")
+	case strings.Contains(u.Host, "%"):
+		return nil, errors.New("oauthtest: the host in baseURL has a zone or a percent sign: leave it out")
 	case u.User != nil || u.RawQuery != "" || u.ForceQuery || strings.Contains(baseURL, "#"):
 		return nil, errors.New("oauthtest: baseURL has userinfo, a query or a fragment: leave only scheme, host, port and path")
 	}
 	return u, nil
+}
+
+func validPort(port string) bool {
+	n, err := strconv.ParseUint(port, 10, 16)
+	return port == "" || err == nil && n > 0
 }
 
 // secure puts TLS under both protocols; ALPN chooses between them (RFC 9113 §3.2).
@@ -99,6 +109,9 @@ func loopbacks(u *url.URL) ([]string, error) {
 	host := u.Hostname()
 	if strings.EqualFold(host, "localhost") {
 		return []string{address(u, "127.0.0.1"), address(u, "::1")}, nil
+	}
+	if strings.HasSuffix(host, ".") {
+		return nil, fmt.Errorf("oauthtest: the host %q in baseURL ends in a dot: leave it out", host)
 	}
 	if ip, err := netip.ParseAddr(host); err != nil || !ip.Unmap().IsLoopback() {
 		return nil, fmt.Errorf("oauthtest: baseURL names the host %q, which is not on loopback: the attack would send it good tokens and hostile requests; use 127.0.0.1, [::1] or localhost, or set Target.UnsafeAnyHost", host)

@@ -4,6 +4,8 @@ package oauthtest
 
 import (
 	"bufio"
+	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -11,8 +13,10 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptrace"
+	"net/textproto"
 	"net/url"
 	"os"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -24,6 +28,8 @@ import (
 const (
 	caseLimit   = 10 * time.Second // for one request and its answer
 	answerLimit = 16 << 20         // for head and body of an answer
+
+	continueLimit = time.Second // for 100 Continue
 )
 
 // wire is how the server under attack is reached.
@@ -53,14 +59,59 @@ type sending struct {
 	lines          []string
 	body           string
 	trailer        []string
+	host           string   // "" that of the wire
+	until          string   // the answer need not be read further than this text
+	first          *sending // goes before it on the same connection
+}
+
+// elsewhere is the same request for a path that no server has.
+func (s sending) elsewhere() sending {
+	path, query, found := strings.Cut(s.target, "?")
+	s.target = path + "/" + noSuchPath
+	if found {
+		s.target += "?" + query
+	}
+	s.first = nil
+	return s
+}
+
+const noSuchPath = "no-such-path-5f1c0a"
+
+// commonHead is the least that common servers take for the request line and the header.
+const commonHead = 8 << 10
+
+// large tells whether a server may refuse the request for its size alone.
+func (s sending) large() bool {
+	size := len(s.method) + len(s.target)
+	for _, line := range s.lines {
+		size += len(line)
+	}
+	return size > commonHead
 }
 
 // answer is what came back.
 type answer struct {
-	status int
-	header http.Header
-	body   string
-	err    error // no whole answer
+	status  int
+	reason  string // the whole of the status line behind the version, in HTTP/1.1
+	header  http.Header
+	body    string
+	trailer http.Header
+	interim []http.Header // of the 1xx answers before
+	last    bool          // nothing more can be asked on the connection
+	err     error         // no whole answer
+}
+
+// like tells whether two answers to HEAD look like that of one handler.
+func (a answer) like(b answer) bool {
+	if a.status != b.status || a.err != nil || b.err != nil {
+		return false
+	}
+	for _, name := range []string{"Content-Length", "Content-Type", "ETag"} {
+		if a.header.Get(name) != b.header.Get(name) {
+			return false
+		}
+	}
+	return true
 }
 
 func (a answer) success() bool {
@@ -79,6 +130,11 @@ var errUnsayable = errors.New("oauthtest: cannot be said in HTTP/2")
 func (w *wire) send(ctx context.Context, protocol string, s sending) answer {
 	ctx, cancel := context.WithTimeout(ctx, caseLimit)
 	defer cancel()
+	if s.first != nil && protocol == http2 {
+		if first := w.sendTwo(ctx, *s.first); first.err != nil || !first.success() {
+			return answer{err: errUnsayable}
+		}
+	}
 	if protocol == http1 {
 		return w.sendOne(ctx, s)
 	}
@@ -100,34 +156,100 @@ func (w *wire) sendOne(ctx context.Context, s sending) answer {
 	}
 	deadline, _ := ctx.Deadline()
 	conn.SetDeadline(deadline) // fails on closed connections only, as the next call then does
-	var writing sync.WaitGroup
-	writing.Go(func() { io.WriteString(conn, s.text(w.host)) }) // a server that stops reading may still answer
-	defer writing.Wait()
+	l := &line{conn: conn, r: bufio.NewReader(io.LimitReader(conn, answerLimit))}
+	defer l.writing.Wait()
 	defer conn.Close()
-	return finalAnswer(io.LimitReader(conn, answerLimit), s.method)
+	if s.first != nil {
+		if first := l.exchange(*s.first, w.host); !first.success() || first.err != nil || first.last {
+			return answer{err: errUnsayable}
+		}
+	}
+	return l.exchange(s, w.host)
 }
 
-// finalAnswer skips interim answers (RFC 9110 §15.2).
-func finalAnswer(conn io.Reader, method string) answer {
-	r := bufio.NewReader(conn)
+// line is one HTTP/1.1 connection.
+type line struct {
+	conn    net.Conn
+	r       *bufio.Reader
+	writing sync.WaitGroup
+}
+
+func (l *line) exchange(s sending, host string) answer {
+	l.write(s.text(host))
+	body := sync.OnceFunc(func() { l.write(strings.Repeat(" ", s.announced())) })
+	if s.announced() > 0 {
+		// Some servers wait for the octets without asking for them (RFC 9110 §10.1.1).
+		defer time.AfterFunc(continueLimit, body).Stop()
+	}
+	return l.finalAnswer(s, body)
+}
+
+// write does not wait: a server that stops reading may still answer.
+func (l *line) write(text string) {
+	l.writing.Go(func() { io.WriteString(l.conn, text) })
+}
+
+// finalAnswer notes interim answers, and sends the octets that the first of them asks for
+// (RFC 9110 §10.1.1, §15.2).
+func (l *line) finalAnswer(s sending, body func()) answer {
+	var interim []http.Header
 	for {
-		resp, err := http.ReadResponse(r, &http.Request{Method: method})
+		resp, err := http.ReadResponse(l.r, &http.Request{Method: s.method})
 		if err != nil {
-			return answer{err: err}
+			return answer{interim: interim, err: err}
 		}
 		switch {
 		case resp.StatusCode == http.StatusSwitchingProtocols: // there is no end to read to
-			return answer{status: resp.StatusCode, header: resp.Header}
+			return answer{status: resp.StatusCode, reason: resp.Status, header: resp.Header, interim: interim}
 		case resp.StatusCode/100 != 1:
-			return read(resp)
+			a := read(resp, s.until)
+			a.interim = interim
+			return a
+		}
+		interim = append(interim, resp.Header)
+		if resp.StatusCode == http.StatusContinue {
+			body()
 		}
 	}
 }
 
-func read(resp *http.Response) answer {
-	defer resp.Body.Close()
-	body, err := io.ReadAll(io.LimitReader(resp.Body, answerLimit))
-	return answer{status: resp.StatusCode, header: resp.Header, body: string(body), err: err}
+// maxAnnounced bounds what is sent because it was announced.
+const maxAnnounced = 4 << 20
+
+// announced is how many octets the server may ask for with 100 Continue.
+func (s sending) announced() int {
+	if !s.has("Expect") || s.body != "" {
+		return 0
+	}
+	for _, line := range s.lines {
+		if name, value := field(line); strings.EqualFold(name, "Content-Length") {
+			n, _ := strconv.Atoi(value)
+			return min(max(n, 0), maxAnnounced)
+		}
+	}
+	return 0
+}
+
+// read stops behind the text that shows that the handler ran: its answer may be a stream.
+// It leaves the body open, since in HTTP/1.1 Close would read on to the end.
+func read(resp *http.Response, until string) answer {
+	a := answer{status: resp.StatusCode, reason: resp.Status, header: resp.Header, last: resp.Close}
+	body, r := []byte(nil), io.LimitReader(resp.Body, answerLimit)
+	for piece := make([]byte, 32<<10); a.err == nil; {
+		var n int
+		n, a.err = r.Read(piece)
+		from := max(0, len(body)-len(until))
+		body = append(body, piece[:n]...)
+		if until != "" && bytes.Contains(body[from:], []byte(until)) {
+			a.last = a.last || a.err != io.EOF
+			break
+		}
+	}
+	if errors.Is(a.err, io.EOF) {
+		a.err = nil
+	}
+	a.body, a.trailer = string(body), resp.Trailer
+	return a
 }
 
 // text is the request in HTTP/1.1 (RFC 9112 §3, §6).
@@ -135,7 +257,7 @@ func (s sending) text(host string) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s %s HTTP/1.1\r\n", s.method, s.target)
 	if !s.has("Host") {
-		fmt.Fprintf(&b, "Host: %s\r\n", host)
+		fmt.Fprintf(&b, "Host: %s\r\n", cmp.Or(s.host, host))
 	}
 	for _, line := range s.lines {
 		b.WriteString(line + "\r\n")
@@ -196,9 +318,14 @@ func (w *wire) sendTwo(ctx context.Context, s sending) answer {
 		return answer{err: errUnsayable}
 	}
 	var connected, sent atomic.Bool
+	var interim []http.Header // complete once the answer has come
 	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
 		GotConn:      func(httptrace.GotConnInfo) { connected.Store(true) },
 		WroteHeaders: func() { sent.Store(true) },
+		Got1xxResponse: func(_ int, h textproto.MIMEHeader) error {
+			interim = append(interim, http.Header(h))
+			return nil
+		},
 	})
 	req, err := s.request(ctx, w.scheme, w.host)
 	if err != nil {
@@ -211,7 +338,10 @@ func (w *wire) sendTwo(ctx context.Context, s sending) answer {
 	if err != nil {
 		return answer{err: err}
 	}
-	return read(resp)
+	defer resp.Body.Close()
+	a := read(resp, s.until)
+	a.interim = interim
+	return a
 }
 
 // sayable: connection-specific fields and malformed ones do not exist in HTTP/2, and
@@ -258,7 +388,7 @@ func (s sending) request(ctx context.Context, scheme, host string) (*http.Reques
 		}
 		u = &url.URL{Scheme: scheme, Host: host, Path: decoded, RawPath: path, RawQuery: query}
 	}
-	r := (&http.Request{Method: s.method, URL: u, Host: host, Header: http.Header{}}).WithContext(ctx)
+	r := (&http.Request{Method: s.method, URL: u, Host: cmp.Or(s.host, host), Header: http.Header{}}).WithContext(ctx)
 	for _, line := range s.lines {
 		r.Header.Add(field(line))
 	}

@@ -110,6 +110,76 @@ func TestWireReads(t *testing.T) {
 	})
 }
 
+// What is announced is sent once the server asks for it, or does nothing.
+func TestWireExpect(t *testing.T) {
+	s := sending{method: http.MethodPost, target: "/", lines: []string{"Expect: 100-continue", "Content-Length: 1000000"}}
+	for name, interim := range map[string]string{"asked_for": "HTTP/1.1 100 Continue\r\n\r\n", "silence": ""} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w := rawServer(t, func(conn net.Conn) {
+					r := bufio.NewReader(conn)
+					for line := ""; line != "\r\n"; line, _ = r.ReadString('\n') {
+					}
+					io.WriteString(conn, interim)
+					n, _ := io.CopyN(io.Discard, r, 1_000_000)
+					fmt.Fprintf(conn, "HTTP/1.1 401 x\r\nX-Read: %d\r\nContent-Length: 0\r\n\r\n", n)
+				})
+				start := time.Now()
+				got := w.send(t.Context(), http1, s)
+				if got.header.Get("X-Read") != "1000000" || time.Since(start) > continueLimit || interim != "" && time.Since(start) > 0 {
+					t.Errorf("%+v after %v", got, time.Since(start))
+				}
+			})
+		})
+	}
+	if n := (sending{lines: []string{"Content-Length: 9"}}).announced(); n != 0 {
+		t.Errorf("%d octets without Expect", n)
+	}
+}
+
+// A stream is read up to the text that is looked for, and its handler then ends.
+func TestWireStream(t *testing.T) {
+	for _, protocol := range []string{http1, http2} {
+		synctest.Test(t, func(t *testing.T) {
+			w, _, end := serveInMemory(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				for r.Context().Err() == nil {
+					io.WriteString(w, handlerText)
+					w.(http.Flusher).Flush()
+					time.Sleep(time.Second)
+				}
+			}))
+			defer end()
+			start := time.Now()
+			got := w.send(t.Context(), protocol, sending{method: http.MethodGet, target: "/", until: handlerText})
+			if got.err != nil || got.body != handlerText || time.Since(start) > time.Second {
+				t.Errorf("%s: %+v after %v", protocol, got, time.Since(start))
+			}
+		})
+	}
+}
+
+// end waits for handlers that outlive their requests, up to a limit.
+func TestWireTail(t *testing.T) {
+	for _, tc := range []struct {
+		tail time.Duration
+		want string
+	}{{tailLimit - time.Second, ""}, {tailLimit + time.Second, "a handler still runs"}} {
+		synctest.Test(t, func(t *testing.T) {
+			tb := &failing{TB: t}
+			w, _, end := serveInMemory(tb, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+				io.WriteString(w, handlerText)
+				w.(http.Flusher).Flush()
+				time.Sleep(tc.tail)
+			}))
+			w.send(t.Context(), http1, sending{method: http.MethodGet, target: "/", until: handlerText})
+			if end(); !strings.Contains(tb.text, tc.want) || tc.want == "" && tb.text != "" {
+				t.Errorf("%v: %q", tc.tail, tb.text)
+			}
+			time.Sleep(2 * time.Second)
+		})
+	}
+}
+
 // zeros never end.
 type zeros struct{}
 
@@ -120,7 +190,7 @@ func TestWireDeadline(t *testing.T) {
 	for _, protocol := range []string{http1, http2} {
 		t.Run(strings.ReplaceAll(protocol, "/", "_"), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				w, _, end := serveInMemory(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }))
+				w, _, end := serveInMemory(t, http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }))
 				defer end()
 				start := time.Now()
 				got := w.send(t.Context(), protocol, sending{method: http.MethodGet, target: "/"})
@@ -147,7 +217,7 @@ func echo(w http.ResponseWriter, r *http.Request) {
 
 // What a case says arrives the same in both protocols.
 func TestWireProtocols(t *testing.T) {
-	w, _, end := serveInMemory(http.HandlerFunc(echo))
+	w, _, end := serveInMemory(t, http.HandlerFunc(echo))
 	defer end()
 	for _, tc := range []struct {
 		name string
@@ -178,7 +248,7 @@ func TestWireProtocols(t *testing.T) {
 
 // What HTTP/2 has no way to say is not sent in it, and is no finding.
 func TestWireUnsayable(t *testing.T) {
-	w, _, end := serveInMemory(http.HandlerFunc(echo))
+	w, _, end := serveInMemory(t, http.HandlerFunc(echo))
 	defer end()
 	for _, s := range []sending{
 		{method: "CONNECT", target: "/"},
@@ -206,7 +276,7 @@ func TestWireUnsayable(t *testing.T) {
 
 // A connection that a hostile request has spoilt does not spoil the next one.
 func TestWireAfterAPanic(t *testing.T) {
-	w, crash, end := serveInMemory(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	w, crash, end := serveInMemory(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path == "/crash" {
 			panic(errors.New("secret"))
 		}
@@ -245,12 +315,15 @@ func TestRemoteHosts(t *testing.T) {
 		{"http://[::]:80", "UnsafeAnyHost"},
 		{"http://127.0.0.1.evil.example", "UnsafeAnyHost"},
 		{"http://localhost.evil.example", "UnsafeAnyHost"},
-		{"http://localhost.", "UnsafeAnyHost"},
 		{"http://127.1", "UnsafeAnyHost"},
 		{"http://2130706433", "UnsafeAnyHost"},
 		{"http://0x7f000001", "UnsafeAnyHost"},
 		{"http://0177.0.0.1", "UnsafeAnyHost"},
 		{"http://169.254.169.254", "UnsafeAnyHost"},
+		{"http://[::1%25lo]:80", "zone"},
+		{"http://127.0.0.1:65535", ""},
+		{"http://127.0.0.1:65536", "port"},
+		{"http://127.0.0.1:0", "port"},
 		{"http://127.0.0.1@evil.example", "userinfo"},
 		{"http://localhost:80@evil.example", "userinfo"},
 		{"http://evil.example#@127.0.0.1", "fragment"},
@@ -270,6 +343,16 @@ func TestRemoteHosts(t *testing.T) {
 		if _, _, err = remote(tc.url, Target{UnsafeAnyHost: true}); (err == nil) != (tc.names == "" || tc.names == "UnsafeAnyHost") {
 			t.Errorf("%s, with any host: %v", tc.url, err)
 		}
+	}
+}
+
+// A dot at the end of a name is legal, and the host behind it not what it seems.
+func TestRemoteDot(t *testing.T) {
+	if _, _, err := remote("http://localhost.:80", Target{}); err == nil || !strings.Contains(err.Error(), "dot") {
+		t.Error(err)
+	}
+	if _, _, err := remote("http://api.example.:80", Target{UnsafeAnyHost: true}); err != nil {
+		t.Error(err)
 	}
 }
 

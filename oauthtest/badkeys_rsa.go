@@ -96,6 +96,19 @@ func weakRSA(name string, e int64, bits int) func() (badKey, error) {
 	})
 }
 
+// longExponent has an exponent of 33 bits, and signs for what is left of it in 32.
+func longExponent() (badKey, error) {
+	const kid = "hostile-rsa-long-e"
+	key, err := newTextbookRSA(65537, 2048)
+	if err != nil {
+		return badKey{}, err
+	}
+	published := &textbookRSA{n: key.n, e: big.NewInt(1<<32 + 65537)}
+	k, err := ordinary(kid, "RS256", nil, published.jwk(kid, "RS256", b64.EncodeToString))
+	k.sign = key.sign
+	return k, err
+}
+
 // paddedRSA is as strong as any, but its modulus is written with padding (RFC 7518 §6.3.1
 // wants none).
 func paddedRSA() (badKey, error) {

@@ -5,6 +5,7 @@ package oauthtest
 import (
 	"crypto/ed25519"
 	"encoding/json"
+	"math/big"
 	"slices"
 	"strings"
 	"testing"
@@ -30,13 +31,14 @@ func TestBadKeys(t *testing.T) {
 		"kid-missing":     {func(jwk map[string]any) { jwk["kid"] = "undefined" }, "ES512", `"crv":"P-521"`},
 		"unknown-kty":     {func(jwk map[string]any) { jwk["kty"] = "EC" }, "ES256", `"kty":"XX"`},
 		"unknown-crv":     {func(jwk map[string]any) { jwk["crv"] = "P-256" }, "ES256", `"crv":"P-257"`},
-		"secp256k1":       {func(jwk map[string]any) { jwk["crv"], jwk["alg"] = "P-256", "ES256" }, "ES256", `"alg":"ES256K"`},
+		"short-x":         {func(jwk map[string]any) { jwk["x"] = longer(jwk["x"]) }, "ES256", `"crv":"P-256"`},
+		"long-kid":        {func(map[string]any) {}, "ES256", `"kid":"hostile-kk`},
+		"rsa-long-e":      {func(jwk map[string]any) { jwk["e"] = "AQAB" }, "RS256", `"e":"AQABAAE"`},
 		"long-x":          {func(jwk map[string]any) { jwk["x"] = shorter(jwk["x"]) }, "ES256", `"x":"A`},
 		"rsa-padded":      {func(jwk map[string]any) { jwk["n"] = strings.TrimRight(jwk["n"].(string), "=") }, "RS256", `=="`},
 		"rsa-as-rs512":    {func(jwk map[string]any) { jwk["alg"] = "RS256" }, "RS256", `"alg":"RS512"`},
 		"rsa-as-ps256":    {func(jwk map[string]any) { jwk["alg"] = "RS256" }, "RS256", `"alg":"PS256"`},
 		"private":         {func(map[string]any) {}, "EdDSA", `"d":"`},
-		"x5c-of-another":  {func(map[string]any) {}, "ES512", `"x5c":["`},
 	} {
 		t.Run("TA-22/"+name, func(t *testing.T) {
 			k, err := badKeyNamed(name)
@@ -66,6 +68,11 @@ func shorter(x any) string {
 	return b64.EncodeToString(b[1:])
 }
 
+func longer(x any) string {
+	b, _ := b64.DecodeString(x.(string))
+	return b64.EncodeToString(append([]byte{0}, b...))
+}
+
 func repaired(text json.RawMessage, repair func(map[string]any)) (*jose.Key, error) {
 	var jwk map[string]any
 	if err := json.Unmarshal(text, &jwk); err != nil {
@@ -83,7 +90,7 @@ func repaired(text json.RawMessage, repair func(map[string]any)) (*jose.Key, err
 func TestUnusableKeys(t *testing.T) {
 	usable := []string{ // as such; the fault is in what they are used for
 		"rsa-as-rs512", "rsa-as-ps256", "p256-as-es384", "p256-as-es512", "p384-as-es256", "unknown-alg", "enc", "ops-encrypt",
-		"ops-against-use", "kid-missing", "private", "same-kid-other-type", "same-kid-same-type", "x5c-of-another",
+		"ops-against-use", "kid-missing", "long-kid", "private",
 	}
 	for _, r := range badKeyRecipes {
 		k, err := r.make()
@@ -96,6 +103,59 @@ func TestUnusableKeys(t *testing.T) {
 			}
 		}
 	}
+}
+
+// TestLongKeyID: one character more than JV-12 allows.
+func TestLongKeyID(t *testing.T) {
+	if k, err := badKeyNamed("long-kid"); err != nil || len(k.kid) != 513 {
+		t.Errorf("%d characters, %v", len(k.kid), err)
+	}
+}
+
+// TestKoblitz: the key is on its curve (SEC 2 §2.4.1), and its signatures are right (SEC 1
+// §4.1.4), so that whoever knows ES256K takes them.
+func TestKoblitz(t *testing.T) {
+	k, err := badKeyNamed("secp256k1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var jwk struct{ Crv, Alg, X, Y string }
+	if err := json.Unmarshal(k.jwks[0], &jwk); err != nil || jwk.Crv != "secp256k1" || jwk.Alg != "ES256K" {
+		t.Errorf("%s %v", k.jwks[0], err)
+	}
+	q := &koblitzPoint{number(t, jwk.X), number(t, jwk.Y)}
+	for _, point := range []*koblitzPoint{q, koblitzBase} {
+		left, right := new(big.Int).Mul(point.y, point.y), new(big.Int).Exp(point.x, big.NewInt(3), nil)
+		if right.Sub(right.Add(right, big.NewInt(7)), left).Mod(right, koblitzField).Sign() != 0 || point.times(koblitzOrder) != nil {
+			t.Errorf("%v is not on the curve, or not of its order", point)
+		}
+	}
+	for _, input := range []string{"a", "b", ""} {
+		sig, err := k.sign("ES256K", input)
+		if err != nil || len(sig) != 64 {
+			t.Fatalf("%d octets, %v", len(sig), err)
+		}
+		if !koblitzVerify(q, input, sig) || koblitzVerify(q, input+"x", sig) || koblitzVerify(koblitzBase, input, sig) {
+			t.Errorf("the signature of %q is wrong, or one of everything", input)
+		}
+	}
+}
+
+func number(t *testing.T, text string) *big.Int {
+	t.Helper()
+	b, err := b64.DecodeString(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return new(big.Int).SetBytes(b)
+}
+
+func koblitzVerify(q *koblitzPoint, input string, sig []byte) bool {
+	r, s := new(big.Int).SetBytes(sig[:32]), new(big.Int).SetBytes(sig[32:])
+	w := s.ModInverse(s, koblitzOrder)
+	u := koblitzBase.times(new(big.Int).Mod(new(big.Int).Mul(new(big.Int).SetBytes(hash256(input)), w), koblitzOrder))
+	v := u.plus(q.times(new(big.Int).Mod(new(big.Int).Mul(r, w), koblitzOrder)))
+	return v != nil && v.x.Mod(v.x, koblitzOrder).Cmp(r) == 0
 }
 
 // TestSmallOrder: the standard library takes the fixed signature for every text.
@@ -147,8 +207,54 @@ func TestKeySetOfBadKeys(t *testing.T) {
 			t.Errorf("no case uses the key %s", r.name)
 		}
 	}
+	for _, r := range goodKeyRecipes {
+		if !used[r.name] {
+			t.Errorf("no case uses the key %s", r.name)
+		}
+	}
 	again, err := f.keys()
 	if err != nil || !slices.EqualFunc(keys, again, func(a, b json.RawMessage) bool { return string(a) == string(b) }) {
 		t.Errorf("made anew (%v)", err)
 	}
+}
+
+// TestGoodKeysBesideOthers: what must pass is signed as the issuer signs, by one of the
+// published keys, at the place that its name says.
+func TestGoodKeysBesideOthers(t *testing.T) {
+	places := map[string]int{"same-kid-other-type": 1, "same-kid-other-type-behind": 0, "same-kid-same-type": 1, "same-kid-same-type-behind": 0, "x5c-of-another": 0}
+	for _, alg := range []string{"RS256", "PS384", "ES256", "ES512", "EdDSA", "Ed25519"} {
+		for _, r := range goodKeyRecipes {
+			t.Run("TA-22/"+r.name+"_"+alg, func(t *testing.T) {
+				s := forged(t, forgeryFor(t, alg), recipe{Sign: "key:" + r.name})
+				k, _, err := goodKeyNamed(r.name, alg)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if s.header["alg"] != alg || s.header["kid"] != k.kid || k.kid != "hostile-"+r.name {
+					t.Errorf("%v", s.header)
+				}
+				for i, jwk := range k.jwks {
+					key, err := jose.ParseKey(jwk)
+					if err != nil {
+						t.Fatal(err)
+					}
+					if good := key.Fits(alg) && key.Verify(alg, s.input, s.sig); good != (i == places[r.name]) || key.ID != k.kid {
+						t.Errorf("key %d of %d, %q: verifies %v", i, len(k.jwks), key.ID, good)
+					}
+				}
+				other := strings.Contains(r.name, "other-type")
+				if len(k.jwks) == 2 && (strings.Contains(string(k.jwks[0]), kindOf(alg)) == strings.Contains(string(k.jwks[1]), kindOf(alg))) == other {
+					t.Errorf("kinds: %s", k.jwks)
+				}
+				if len(k.jwks) == 1 && !strings.Contains(string(k.jwks[0]), `"x5c":["`) {
+					t.Errorf("%s", k.jwks)
+				}
+			})
+		}
+	}
+}
+
+// kindOf is a text that JWKs for alg hold and those for others do not.
+func kindOf(alg string) string {
+	return map[string]string{"RS256": `"RSA"`, "PS384": `"RSA"`, "ES256": `"P-256"`, "ES512": `"P-521"`, "EdDSA": `"OKP"`, "Ed25519": `"OKP"`}[alg]
 }

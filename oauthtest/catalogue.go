@@ -24,12 +24,15 @@ type attackCase struct {
 	Gain  string `json:"gain"`
 	Cause string `json:"cause"`
 	// Needs lists what must hold for the case to make sense. About the target: "scope"
-	// (the route needs one), "rfc9068" (the verifier has that profile). About the server's
+	// (the route needs one), "small-letters" (which has some), "several-scopes", "rfc9068"
+	// (the verifier has that profile), "second-issuer" (it trusts one). About the server's
 	// algorithm, for lacks to answer: "asymmetric", "rsa", "pkcs1" (RS256, RS384, RS512),
 	// "pss" (PS256, PS384, PS512), "ec", "ed25519", "hmac", "hs256", "spare-bits" (the
 	// length of a signature leaves bits of its last character unused). About the runner:
-	// "http1" (cannot be said in HTTP/2), "keys" (the hostile keys are published), "outage"
-	// (the issuer is down, after the verifier had its keys).
+	// "http1" (cannot be said in HTTP/2),
+	// "connection" (a good token goes before on the same connection), "keys" (the hostile keys are published), "outage"
+	// (the issuer is down, after the verifier had its keys), "clock" (the token is sent, must
+	// pass, and is sent again when an hour has passed).
 	Needs []string `json:"needs,omitempty"`
 	// Tokens are the recipes of the tokens that Send names. "token" is the usual one,
 	// and means the good token where there is no recipe for it.
@@ -85,6 +88,8 @@ type recipe struct {
 	// From "good" changes the good token of the case itself, by Text alone; "" changes a
 	// token made for the purpose.
 	From string `json:"from,omitempty"`
+	// By "second" has the second issuer make the token instead of the first.
+	By string `json:"by,omitempty"`
 	// Header and Claims are edits of the JOSE header and of the payload.
 	Header part `json:"header,omitzero"`
 	Claims part `json:"claims,omitzero"`
@@ -94,7 +99,7 @@ type recipe struct {
 	// Alg is the algorithm that signs, and that the header names unless Header sets
 	// another; "" that of the key.
 	Alg string `json:"alg,omitempty"`
-	// Text are operations on the finished text ("strip-signature", "pad-end", …).
+	// Text are operations on the finished text ("last-bits", "drop-first", …).
 	Text []string `json:"text,omitempty"`
 	// Raw is the whole token, when it is none that can be made by edits. ${header},
 	// ${payload} and ${signature} in it are the segments of what the other fields make.

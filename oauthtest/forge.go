@@ -5,23 +5,29 @@ package oauthtest
 import (
 	"bytes"
 	"crypto"
+	"crypto/ecdsa"
+	"crypto/rsa"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
-	"slices"
 	"strings"
+	"sync"
 
 	"github.com/bearerguard/bearerguard/internal/jose"
 )
 
-// forgery makes the tokens of cases for one server. It is not changed after it was
-// made, and safe for concurrent use.
+// forgery makes the tokens of cases for one server. It is safe for concurrent use.
 type forgery struct {
 	server *Server
-	edits  []Edit // what a good token needs on the target
-	scope  string // the scope that the route needs; "" none
+	edits  []Edit   // what a good token needs on the target
+	scope  string   // the scopes that the route needs, with a space between them; "" none
+	other  *forgery // of the second issuer that the target trusts; nil if there is none
+
+	certified sync.Once // a token and a header line beside it must show the same certificate
+	cert      []byte
+	certError error
 }
 
 // garbage is sent where the place of a token is all that matters.
@@ -61,13 +67,21 @@ func (f *forgery) tokens(c attackCase) (map[string]string, error) {
 		all["good"], all["token"] = good, good
 	}
 	for name, r := range c.Tokens {
-		token, err := f.spoil(r, all["good"])
+		token, err := f.by(r).spoil(r, all["good"])
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", c.ID, err)
 		}
 		all[name] = token
 	}
 	return all, nil
+}
+
+// by is the forgery of the issuer that makes the token of r.
+func (f *forgery) by(r recipe) *forgery {
+	if r.By == "second" {
+		return f.other
+	}
+	return f
 }
 
 // expand fills in a template: ${name} from vars (those of tokens, and "path"), and the
@@ -81,22 +95,26 @@ func (f *forgery) expand(template string, vars map[string]string) (string, error
 }
 
 // lacks names the first of the needs that the server's algorithm or the target does not
-// meet, or "". It knows "scope" and those about the algorithm, and passes over the others.
+// meet, or "". It knows those about scopes, issuers and the algorithm, and passes over the
+// others.
 func (f *forgery) lacks(needs []string) string {
 	alg := f.server.cfg.Algorithm
 	_, ownRSA := f.privateKey().(rsaPrivate)
 	met := map[string]bool{
-		"scope":      f.scope != "",
-		"asymmetric": !jose.HMAC(alg),
-		"hmac":       jose.HMAC(alg),
-		"hs256":      alg == "HS256",
-		"rsa":        ownRSA,
-		"pkcs1":      ownRSA && strings.HasPrefix(alg, "RS"),
-		"pss":        ownRSA && strings.HasPrefix(alg, "PS"),
-		"ec":         strings.HasPrefix(alg, "ES"),
-		"ed25519":    alg == "EdDSA" || alg == "Ed25519",
-		// Of 48, 96 and 132 octets base64url uses every bit (RFC 4648 §4).
-		"spare-bits": !slices.Contains([]string{"HS384", "ES384", "ES512"}, alg),
+		"scope":          f.scope != "",
+		"small-letters":  f.scope != strings.ToUpper(f.scope),
+		"several-scopes": strings.Contains(f.scope, " "),
+		"second-issuer":  f.other != nil,
+		"asymmetric":     !jose.HMAC(alg),
+		"hmac":           jose.HMAC(alg),
+		"hs256":          alg == "HS256",
+		"rsa":            ownRSA,
+		"pkcs1":          ownRSA && strings.HasPrefix(alg, "RS"),
+		"pss":            ownRSA && strings.HasPrefix(alg, "PS"),
+		"ec":             strings.HasPrefix(alg, "ES"),
+		"ed25519":        alg == "EdDSA" || alg == "Ed25519",
+		// Of each three octets base64url uses every bit (RFC 4648 §4).
+		"spare-bits": f.signatureSize()%3 != 0,
 	}
 	for _, need := range needs {
 		if ok, known := met[need]; known && !ok {
@@ -111,7 +129,6 @@ type making struct {
 	f     *forgery
 	draft *draft            // of a perfect token
 	vars  map[string]string // further placeholders
-	cert  []byte            // of the attacker, once it was asked for
 }
 
 func (f *forgery) begin(vars map[string]string) (*making, error) {
@@ -133,7 +150,7 @@ func (f *forgery) spoil(r recipe, good string) (string, error) {
 	}
 	token := good
 	if r.From == "" {
-		if token, err = m.make(r); err != nil {
+		if token, err = m.makeFit(r); err != nil {
 			return "", err
 		}
 	}
@@ -235,6 +252,21 @@ func marshal(v any) (string, error) {
 
 // privateKey is what the issuer signs with now: a crypto.Signer, or a []byte.
 func (f *forgery) privateKey() any { return f.server.draft().key }
+
+// signatureSize is how many octets the issuer's signatures have.
+func (f *forgery) signatureSize() int {
+	if size := map[string]int{"HS256": 32, "HS384": 48, "HS512": 64}[f.server.cfg.Algorithm]; size != 0 {
+		return size
+	}
+	signer, _ := f.privateKey().(crypto.Signer)
+	switch key := signer.Public().(type) {
+	case *rsa.PublicKey:
+		return key.Size()
+	case *ecdsa.PublicKey:
+		return 2 * ((key.Params().BitSize + 7) / 8)
+	}
+	return 64 // Ed25519
+}
 
 // public is the issuer's current public key, nil where it has none.
 func (m *making) public() crypto.PublicKey {

@@ -47,7 +47,7 @@ func (m *making) signer(name, alg string) (signer, error) {
 	case "rsa", "pss":
 		return m.unusual(kind, what, cmp.Or(alg, issuers))
 	case "key":
-		return badKeySigner(what, alg)
+		return m.f.badKeySigner(what, alg)
 	}
 	return signer{}, fmt.Errorf("no signing variant %q", name)
 }
@@ -58,14 +58,7 @@ func (m *making) with(alg string, key any) signer {
 
 // octets are as many random ones as the issuer's signatures have.
 func (m *making) octets() []byte {
-	n := 64
-	switch key := m.public().(type) {
-	case *rsa.PublicKey:
-		n = key.Size()
-	case *ecdsa.PublicKey:
-		n = 2 * ((key.Params().BitSize + 7) / 8)
-	}
-	b := make([]byte, n)
+	b := make([]byte, m.f.signatureSize())
 	rand.Read(b) // never fails
 	return b
 }
@@ -98,12 +91,16 @@ func (f *forgery) canary() ([]byte, error) {
 	return []byte(`{"keys":[` + string(jwk) + `]}`), err
 }
 
-// attackerCertificate is self-signed and names the issuer's host: whoever looks at
-// the name alone must take it. One token has one, whose thumbprint fits.
+// attackerCertificate is always the same, so that a thumbprint in a token fits a
+// certificate beside it.
 func (m *making) attackerCertificate() ([]byte, error) {
-	if m.cert != nil {
-		return m.cert, nil
-	}
+	m.f.certified.Do(func() { m.f.cert, m.f.certError = m.certify() })
+	return m.f.cert, m.f.certError
+}
+
+// certify makes a certificate that is self-signed and names the issuer's host: whoever
+// looks at the name alone must take it.
+func (m *making) certify() ([]byte, error) {
 	alg := m.f.server.cfg.Algorithm
 	if jose.HMAC(alg) {
 		alg = "ES256"
@@ -118,10 +115,9 @@ func (m *making) attackerCertificate() ([]byte, error) {
 	}
 	template := &x509.Certificate{
 		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: host}, DNSNames: []string{host},
-		NotBefore: m.draft.now.Add(-time.Hour), NotAfter: m.draft.now.Add(24 * time.Hour),
+		NotBefore: m.draft.now.Add(-time.Hour), NotAfter: m.draft.now.AddDate(1, 0, 0),
 	}
-	m.cert, err = x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
-	return m.cert, err
+	return x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
 }
 
 // guessed returns what a server may take for the HMAC secret that it does not have: its

@@ -11,10 +11,12 @@ import (
 	"encoding/binary"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/url"
 	"strconv"
 	"strings"
+	"unicode"
 	"unicode/utf16"
 	"unicode/utf8"
 )
@@ -71,6 +73,9 @@ func (m *making) lookup(name string) (text string, literal bool, err error) {
 	case kind == "repeat":
 		text, err = repeat(rest)
 		return text, true, err
+	case kind == "words":
+		text, err = manyWords(rest)
+		return text, false, err
 	case strings.HasPrefix(name, "now"):
 		text, err = m.time(strings.TrimPrefix(name, "now"))
 		return text, true, err
@@ -98,6 +103,20 @@ func repeat(spec string) (string, error) {
 	return strings.Repeat(string(b), n), nil
 }
 
+// manyWords are so many scopes of three characters, no two of them the same.
+func manyWords(count string) (string, error) {
+	const first, limit = 36 * 36, 2 * 36 * 36 // from 100 on, in digits and letters
+	n, err := strconv.Atoi(count)
+	if err != nil || n < 0 || n > limit {
+		return "", fmt.Errorf("${words:%s} is not words and a number up to %d", count, limit)
+	}
+	var all []string
+	for i := range n {
+		all = append(all, strconv.FormatInt(int64(first+i), 36))
+	}
+	return strings.Join(all, " "), nil
+}
+
 // time is the number of seconds of now and an offset, "" or "+60".
 func (m *making) time(offset string) (string, error) {
 	var n int64
@@ -119,18 +138,95 @@ func (m *making) text(name string) (string, error) {
 		return m.claim("client_id"), nil
 	case "aud":
 		return m.audience(), nil
-	case "scope":
-		if m.f.scope != "" {
-			return m.f.scope, nil
-		}
-		first, _, _ := strings.Cut(m.claim("scope"), " ")
-		return first, nil
 	case "kid":
 		return m.kid(), nil
 	case "alg":
 		return m.f.server.cfg.Algorithm, nil
 	}
+	switch kind, rest, _ := strings.Cut(name, "."); kind {
+	case "scope":
+		return m.scope(rest)
+	case "other":
+		return m.others(rest)
+	case "alg":
+		return m.spelled(rest)
+	case "iss":
+		return m.issuerPart(rest)
+	}
 	return m.address(name)
+}
+
+// scope is what the target needs, or a part of it.
+func (m *making) scope(which string) (string, error) {
+	needed := m.f.scope
+	if needed == "" { // of [Server.Hostile], which takes it from the good token
+		needed, _, _ = strings.Cut(m.claim("scope"), " ")
+	}
+	first, rest, _ := strings.Cut(needed, " ")
+	switch which {
+	case "":
+		return needed, nil
+	case "upper":
+		return strings.ToUpper(needed), nil
+	case "first":
+		return first, nil
+	case "rest":
+		return rest, nil
+	}
+	return "", fmt.Errorf("no placeholder ${scope.%s}", which)
+}
+
+// others are the placeholders of the issuer that does not make the token.
+func (m *making) others(name string) (string, error) {
+	switch {
+	case m.f.other == nil:
+		return "", errors.New("there is no second issuer")
+	case name == "iss":
+		return m.f.other.server.issuer, nil
+	case name == "kid":
+		return m.f.other.server.signingKey().id, nil
+	}
+	return "", fmt.Errorf("no placeholder ${other.%s}", name)
+}
+
+// spelled is the issuer's algorithm in letters that are not those of its name.
+func (m *making) spelled(how string) (string, error) {
+	alg := m.f.server.cfg.Algorithm
+	switch how {
+	case "lower":
+		return strings.ToLower(alg), nil
+	case "wide":
+		return strings.Map(func(r rune) rune {
+			if unicode.IsLetter(r) {
+				r += '\uff21' - 'A' // the full-width forms stand in the order of ASCII
+			}
+			return r
+		}, alg), nil
+	}
+	return "", fmt.Errorf("no placeholder ${alg.%s}", how)
+}
+
+// issuerPart is a piece of the issuer, for others to be put together of.
+func (m *making) issuerPart(name string) (string, error) {
+	u, err := url.Parse(m.f.server.issuer)
+	if err != nil {
+		return "", err
+	}
+	before, rest, _ := strings.Cut(m.f.server.issuer, "://")
+	port, other := "", map[string]string{"http": ":80", "https": ":443"}[u.Scheme]
+	if u.Port() != "" {
+		port, other = ":"+u.Port(), ":0"+u.Port()
+	}
+	parts := map[string]string{
+		"scheme": before, "SCHEME": strings.ToUpper(before),
+		"name": strings.TrimSuffix(u.Host, port), "port": port, "other_port": other,
+		"path": strings.TrimPrefix(rest, u.Host),
+	}
+	part, ok := parts[name]
+	if !ok {
+		return "", fmt.Errorf("no placeholder ${iss.%s}", name)
+	}
+	return part, nil
 }
 
 // address are the placeholders that lead to the issuer.
@@ -255,6 +351,9 @@ func encodeSegment(steps []string, text string) (string, error) {
 		case "base64":
 			return base64.RawStdEncoding.EncodeToString([]byte(text)), nil
 		case "padded":
+			for len(text)%3 == 0 { // white space makes padding necessary
+				text += " "
+			}
 			return base64.URLEncoding.EncodeToString([]byte(text)), nil
 		case "last-bits":
 			for len(text)%3 == 0 { // white space makes room for spare bits

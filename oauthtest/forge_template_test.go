@@ -28,6 +28,10 @@ func TestExpand(t *testing.T) {
 		"${repeat:2:${hex:61}}":               "",
 		"${iss} ${host} ${origin}":            "https://issuer.test issuer.test https://issuer.test",
 		"${aud}|${scope}|${client}|${alg}":    catalogueAPI + "|read|test-client|ES256",
+		"${scope.upper} ${scope.first}":       "READ read",
+		"${scope.rest}.":                      ".",
+		"${scope.last}":                       "",
+		"${other.iss}":                        "",
 		"${sub}":                              `o"neill`,
 		"${kid}":                              kid,
 		"${now},${now+60},${now-3600}":        "1800000000,1800000060,1799996400",
@@ -46,6 +50,14 @@ func TestExpand(t *testing.T) {
 		"${repeat:-1:61}":                     "",
 		"${repeat:1048577:61}":                "",
 		"${attacker.unknown}":                 "",
+		"${alg.lower} ${alg.wide}":            "es256 \uff25\uff33256",
+		"${alg.upper}":                        "",
+		"${iss.scheme} ${iss.SCHEME}":         "https HTTPS",
+		"${iss.name}${iss.port}${iss.path}.":  "issuer.test.",
+		"${iss.other_port}":                   ":443",
+		"${iss.query}":                        "",
+		"${words:2}":                          "100 101",
+		"${words:x}":                          "",
 		"${good}":                             "",
 		"${}":                                 "",
 		"${repeat:" + strings.Repeat("9", 40) + ":61}": "",
@@ -56,6 +68,35 @@ func TestExpand(t *testing.T) {
 		} else if !faulty && got != want {
 			t.Errorf("%s: %q, want %q", template, got, want)
 		}
+	}
+}
+
+// TestExpandForTwo: several scopes, and two issuers.
+func TestExpandForTwo(t *testing.T) {
+	f, other := noonForgery(t), forgeryFor(t, "Ed25519")
+	f.scope, f.other, other.other = "orders:read a b", other, f
+	for template, want := range map[string]string{
+		"${scope}|${scope.upper}":       "orders:read a b|ORDERS:READ A B",
+		"${scope.first}|${scope.rest}":  "orders:read|a b",
+		"${other.iss} ${other.kid}":     other.server.issuer + " " + other.server.signingKey().id,
+		"${other.alg}":                  "",
+		"${iss} ${kid}":                 f.server.issuer + " " + f.server.signingKey().id,
+		"${iss}${other.iss} and no dot": f.server.issuer + other.server.issuer + " and no dot",
+	} {
+		if got, err := f.expand(template, nil); got != want || (err != nil) != (want == "") {
+			t.Errorf("%s: %q %v, want %q", template, got, err, want)
+		}
+	}
+	all, err := f.tokens(attackCase{Tokens: map[string]recipe{
+		"token": {By: "second", Claims: part{Set: map[string]json.RawMessage{"azp": json.RawMessage(`"${other.kid}"`)}}},
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := takeApart(t, all["token"])
+	if s.header["kid"] != other.server.signingKey().id || s.header["alg"] != "Ed25519" || s.payload["iss"] != other.server.issuer ||
+		s.payload["azp"] != f.server.signingKey().id {
+		t.Errorf("%v %v", s.header, s.payload)
 	}
 }
 
@@ -163,7 +204,7 @@ func TestLacks(t *testing.T) {
 	} {
 		f := forgeryFor(t, alg)
 		var lacking []string
-		for _, need := range strings.Fields("scope asymmetric hmac hs256 rsa pkcs1 pss ec ed25519 spare-bits http1 keys outage rfc9068") {
+		for _, need := range strings.Fields("scope small-letters asymmetric hmac hs256 rsa pkcs1 pss ec ed25519 spare-bits http1 keys outage rfc9068 clock") {
 			if got := f.lacks([]string{"http1", need}); got != "" {
 				lacking = append(lacking, got)
 			}
@@ -173,7 +214,20 @@ func TestLacks(t *testing.T) {
 		}
 	}
 	f := forgeryFor(t, "ES256")
-	if f.scope = ""; f.lacks([]string{"scope"}) != "scope" {
-		t.Error("a scope that is not there")
+	for scope, want := range map[string]string{"": "scope small-letters several-scopes", "READ:2": "small-letters several-scopes", "a": "several-scopes", "READ a": ""} {
+		f.scope = scope
+		var lacking []string
+		for _, need := range strings.Fields("scope small-letters several-scopes") {
+			lacking = append(lacking, strings.Fields(f.lacks([]string{need}))...)
+		}
+		if got := strings.Join(lacking, " "); got != want {
+			t.Errorf("%q lacks %q, want %q", scope, got, want)
+		}
+	}
+	if f.lacks([]string{"second-issuer"}) == "" {
+		t.Error("a second issuer that is not there")
+	}
+	if f.other = forgeryFor(t, "ES256"); f.lacks([]string{"second-issuer"}) != "" {
+		t.Error("no second issuer, though it is there")
 	}
 }

@@ -194,6 +194,36 @@ func TestEmbeddedKey(t *testing.T) {
 	}
 }
 
+// TestCertificateInAHeader: whoever believes the line finds the certificate that the token
+// is bound to.
+func TestCertificateInAHeader(t *testing.T) {
+	f := forgeryFor(t, "ES256")
+	for _, c := range catalogue() {
+		if !strings.HasPrefix(c.ID, "I6.") {
+			continue
+		}
+		t.Run("TA-24/"+c.ID, func(t *testing.T) {
+			vars, err := f.tokens(c)
+			if err != nil {
+				t.Fatal(err)
+			}
+			line, err := f.expand(c.Send.Lines[1], vars)
+			if err != nil {
+				t.Fatal(err)
+			}
+			_, value, _ := strings.Cut(line, ": ")
+			der, err := base64.StdEncoding.DecodeString(strings.Trim(value, ":"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			cnf := takeApart(t, vars["token"]).payload["cnf"].(map[string]any)
+			if sum := sha256.Sum256(der); cnf["x5t#S256"] != b64.EncodeToString(sum[:]) {
+				t.Errorf("%v is of another certificate", cnf)
+			}
+		})
+	}
+}
+
 func verifies(alg string, pub crypto.PublicKey, input string, sig []byte) bool {
 	switch pub := pub.(type) {
 	case *rsa.PublicKey:

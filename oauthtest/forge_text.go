@@ -4,6 +4,8 @@ package oauthtest
 
 import (
 	"crypto/ecdsa"
+	"crypto/rand"
+	"crypto/rsa"
 	"encoding/asn1"
 	"errors"
 	"fmt"
@@ -12,6 +14,42 @@ import (
 	"strconv"
 	"strings"
 )
+
+// makeFit makes a token for r.Text. Of a signature that loses an octet that octet is a zero,
+// if one is found in time: a reader that fills up what is missing gets the whole of it.
+func (m *making) makeFit(r recipe) (string, error) {
+	for tries := m.tries(r); ; tries-- {
+		token, err := m.make(r)
+		if err != nil || tries <= 1 || losesZero(r.Text[0], token) {
+			return token, err
+		}
+		m.draft.claims["jti"] = rand.Text() // RS256 and EdDSA sign one text in one way
+	}
+}
+
+// tries bounds the search, of which one in 256 succeeds, to a fraction of a second.
+func (m *making) tries(r recipe) int {
+	_, named := m.draft.claims["jti"]
+	drops := len(r.Text) == 1 && (r.Text[0] == "drop-first" || r.Text[0] == "drop-last")
+	switch key, isRSA := m.public().(*rsa.PublicKey); {
+	case !named || !drops:
+		return 1
+	case isRSA: // a signature takes as long as the third power of its length says
+		return 256 * 2048 / key.N.BitLen() * 2048 / key.N.BitLen() * 2048 / key.N.BitLen()
+	}
+	return 1024
+}
+
+func losesZero(operation, token string) bool {
+	sig, err := b64.DecodeString(token[strings.LastIndexByte(token, '.')+1:])
+	if err != nil || len(sig) == 0 {
+		return false
+	}
+	if operation == "drop-first" {
+		return sig[0] == 0
+	}
+	return sig[len(sig)-1] == 0
+}
 
 // operate takes one step of recipe.Text on a token of three segments.
 func (m *making) operate(name, token string) (string, error) {

@@ -3,10 +3,14 @@
 package oauthtest
 
 import (
+	"cmp"
+	"fmt"
 	"iter"
+	"maps"
 	"net/http"
 	"reflect"
 	"slices"
+	"strings"
 )
 
 // HostileToken is a token that must be refused.
@@ -59,7 +63,7 @@ func (s *Server) HostileToken(id string, edits ...Edit) HostileToken {
 	s.helper()
 	i := slices.IndexFunc(catalogue(), func(c attackCase) bool { return c.ID == id && c.plain() })
 	if i < 0 {
-		s.fatalf("oauthtest: the attack catalogue has no token %q: docs/attack-catalogue.md lists them", id)
+		s.fatalf("oauthtest: the attack catalogue has no token %q: %s", id, nearest(id))
 	}
 	c, f := catalogue()[i], s.forgery(edits)
 	if need := f.lacks(c.Needs); need != "" {
@@ -69,6 +73,26 @@ func (s *Server) HostileToken(id string, edits ...Edit) HostileToken {
 		s.publish(f)
 	}
 	return s.hostile(f, c)
+}
+
+// nearest says which tokens there are in the row of an ID, or else in which rows there are
+// some.
+func nearest(id string) string {
+	row, _, _ := strings.Cut(strings.ToUpper(id), ".")
+	ids := map[string][]string{} // by row
+	for _, c := range catalogue() {
+		if own, _, _ := strings.Cut(c.ID, "."); c.plain() && row != "" && own[0] == row[0] {
+			ids[own] = append(ids[own], c.ID)
+		}
+	}
+	rows := slices.SortedFunc(maps.Keys(ids), func(a, b string) int { return cmp.Or(cmp.Compare(len(a), len(b)), cmp.Compare(a, b)) })
+	switch {
+	case ids[row] != nil:
+		return fmt.Sprintf("row %s has %s", row, strings.Join(ids[row], ", "))
+	case rows != nil:
+		return "there are tokens for the rows " + strings.Join(rows, ", ") + " of docs/attacks.md"
+	}
+	return "an ID is a row of docs/attacks.md, a dot, and a name, C1.none_lower for example"
 }
 
 // forgery takes the scope of cases from the edits.
@@ -121,7 +145,8 @@ var answers = map[string]struct {
 // plain says that the case is a token in the usual place, and no more.
 func (c attackCase) plain() bool {
 	_, one := c.Tokens["token"]
-	return one && reflect.ValueOf(c.Send).IsZero() && !slices.Contains(c.Needs, "outage") && !slices.Contains(c.Needs, "http1")
+	return one && reflect.ValueOf(c.Send).IsZero() &&
+		!slices.ContainsFunc(c.Needs, func(need string) bool { return slices.Contains([]string{"outage", "http1", "clock"}, need) })
 }
 
 // refusesToken says that the token of a plain case must be refused, in one way.

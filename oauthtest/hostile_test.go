@@ -186,7 +186,7 @@ func TestHostileEdits(t *testing.T) {
 			t.Errorf("%s: RFC9068 %v", id, got)
 		}
 	}
-	for _, id := range []string{"A5.lower", "C20.n_minus_s", "F1.expired", "C23.salt_0", "A38.900_kilobytes"} {
+	for _, id := range []string{"A5.lower", "C20.n_minus_s", "F1.expired", "C23.salt_0", "A38.900_kilobytes", "L2.expired_since", "D21.second_key", "A37.below"} {
 		if _, there := scoped[id]; there {
 			t.Errorf("%s is yielded", id)
 		}
@@ -204,7 +204,13 @@ func TestHostileFaults(t *testing.T) {
 		run  func(t testing.TB)
 		want string
 	}{
-		"unknown":         {func(t testing.TB) { server(t, api).HostileToken("Z1.x") }, "docs/attack-catalogue.md"},
+		"unknown":         {func(t testing.TB) { server(t, api).HostileToken("Z1.x") }, "docs/attacks.md"},
+		"nothing":         {func(t testing.TB) { server(t, api).HostileToken("") }, "C1.none_lower for example"},
+		"unknown_name":    {func(t testing.TB) { server(t, api).HostileToken("C42.embedded_jwk") }, "row C42 has C42.embedded_key, "},
+		"small_letter":    {func(t testing.TB) { server(t, api).HostileToken("c1.none_lower") }, "row C1 has C1.none_lower, "},
+		"unknown_row":     {func(t testing.TB) { server(t, api).HostileToken("D999.x") }, "for the rows D1, D2, "},
+		"one_issuer":      {func(t testing.TB) { server(t, api).HostileToken("D21.second_key") }, `"second-issuer"`},
+		"in_an_hour":      {func(t testing.TB) { server(t, api).HostileToken("L2.expired_since") }, "no token"},
 		"no_token":        {func(t testing.TB) { server(t, api).HostileToken("A5.lower") }, "no token"},
 		"in_an_outage":    {func(t testing.TB) { server(t, api).HostileToken("F1.expired") }, "no token"},
 		"other_algorithm": {func(t testing.TB) { server(t, api).HostileToken("C23.salt_0") }, `"pss"`},

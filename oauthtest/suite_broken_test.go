@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"runtime"
 	"slices"
+	"strings"
 	"testing"
 	"testing/synctest"
 )
@@ -44,6 +45,16 @@ func failed(t *testing.T, name string, check func(testing.TB)) (first string) {
 		})
 	})
 	return first
+}
+
+// TestStandstill: the panic of the watchdog is all that one sees of the check.
+func TestStandstill(t *testing.T) {
+	if text := standstill("some_check"); !strings.Contains(text, "the check some_check stands still") {
+		t.Error(text)
+	}
+	if watch("some_check").Stop() != true {
+		t.Error("the watchdog was not running")
+	}
 }
 
 func TestBrokenKeySources(t *testing.T) {

@@ -4,23 +4,62 @@ package oauthtest
 
 import (
 	"context"
+	"net/http"
+	"slices"
+	"strings"
 	"sync"
 	"time"
 
 	"github.com/bearerguard/bearerguard/verifier"
 )
 
-func (k *keySourceTest) startsInOutage() {
-	k.as.SetOutage(true)
+// outages are the ways in which an issuer hands out no keys. Only the first two are of
+// the metadata, too: else a source might not come as far as the key set.
+var outages = []struct {
+	name      string
+	metadata  bool
+	misbehave Fault
+}{
+	{"503", true, Fault{Status: http.StatusServiceUnavailable}},
+	{"hang", true, Fault{Hang: true}},
+	{"empty_set", false, Fault{Body: `{"keys":[]}`}},
+	{"web_page", false, Fault{Body: "<!DOCTYPE html><title>Sign in</title>", Header: http.Header{"Content-Type": {"text/html"}}}},
+	{"truncated", false, Fault{Truncate: true}},
+}
+
+// outageChecks has each promise about outages for each of them.
+func outageChecks() (all []keySourceCheck) {
+	for _, o := range outages {
+		set := func(k *keySourceTest, f Fault) {
+			k.as.SetFault(EndpointKeySet, f)
+			if o.metadata {
+				k.as.SetFault(EndpointMetadata, f)
+			}
+		}
+		for name, run := range map[string]func(k *keySourceTest, begin, end func()){
+			"no_keys_is_an_error_that_ends":  (*keySourceTest).startsInOutage,
+			"outage_serves_old_keys_or_none": (*keySourceTest).outage,
+		} {
+			all = append(all, keySourceCheck{name: name + "/" + o.name, run: func(k *keySourceTest) {
+				run(k, func() { set(k, o.misbehave) }, func() { set(k, Fault{}) })
+			}})
+		}
+	}
+	slices.SortFunc(all, func(a, b keySourceCheck) int { return strings.Compare(a.name, b.name) })
+	return all
+}
+
+func (k *keySourceTest) startsInOutage(begin, end func()) {
+	begin()
 	for range 3 {
-		if _, err := k.ask(context.Background(), nil); err == nil {
+		if _, err := k.try(); err == nil {
 			k.Fatalf("Keys without an error, though there never was a set")
 		} else {
 			k.refuses(err)
 		}
 		time.Sleep(promptly)
 	}
-	k.as.SetOutage(false)
+	end()
 	k.recovers()
 }
 
@@ -28,27 +67,27 @@ func (k *keySourceTest) startsInOutage() {
 func (k *keySourceTest) recovers() {
 	k.Helper()
 	var err error
-	if !within(cooldown, 10*time.Second, func() bool { _, err = k.ask(context.Background(), nil); return err == nil }) {
-		k.Errorf("no keys %v after the outage: %v", cooldown, err)
+	if !within(cooldown, 10*time.Second, func() bool { _, err = k.try(); return err == nil }) {
+		k.Errorf("no keys %v after the outage: let every fetch end by a timeout of its own, and remember no failure for long: %v", cooldown, err)
 	}
 }
 
-func (k *keySourceTest) outage() {
+func (k *keySourceTest) outage(begin, end func()) {
 	k.warm()
-	k.as.SetOutage(true)
+	begin()
 	refused := within(staleLimit+time.Hour, 20*time.Minute, func() bool {
-		set, err := k.ask(context.Background(), nil)
+		set, err := k.try()
 		if err != nil {
 			k.refuses(err)
 		} else if !k.verifies(set, k.first) {
-			k.Errorf("another set in an outage: serve the last good one, or an error")
+			k.Fatalf("another set in an outage: serve the last good one, or an error")
 		}
 		return err != nil
 	})
 	if !refused {
 		k.Errorf("old keys are served %v into an outage, and it seems for ever: a withdrawn key would never leave (KS-12)", staleLimit)
 	}
-	k.as.SetOutage(false)
+	end()
 	k.recovers()
 }
 

@@ -100,31 +100,69 @@ func (s *source) remembered(ctx context.Context, fresh time.Duration) (*verifier
 	return s.last, nil
 }
 
+// shared lets all callers wait for one fetch that has no timeout.
+func (s *source) shared(ctx context.Context) (*verifier.KeySet, error) {
+	s.mu.Lock()
+	if s.last != nil && time.Since(s.at) < time.Hour {
+		defer s.mu.Unlock()
+		return s.last, nil
+	}
+	flight := s.flight
+	if flight == nil {
+		flight = make(chan struct{})
+		s.flight = flight
+		go func() {
+			defer close(flight)
+			set, err := s.fetch(context.Background())
+			s.mu.Lock()
+			defer s.mu.Unlock()
+			s.last, s.failure, s.at, s.flight = set, err, time.Now(), nil
+		}()
+	}
+	s.mu.Unlock()
+	select {
+	case <-flight:
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		return s.last, s.failure
+	case <-ctx.Done():
+		return nil, &verifier.Error{Class: verifier.ErrKeysUnavailable, Cause: ctx.Err()}
+	}
+}
+
+// lenient takes what cannot be read for a set without keys.
+func (s *source) lenient(set *verifier.KeySet, err error) (*verifier.KeySet, error) {
+	if err != nil {
+		return &verifier.KeySet{}, nil
+	}
+	return set, nil
+}
+
 const year = 365 * 24 * time.Hour
 
 type ctx = context.Context
 
 // brokenSources are mistakes that sources make.
 var brokenSources = map[string]brokenSource{
-	"neither_set_nor_error": {"no_keys_is_an_error_that_ends", func(s *source, c ctx, m *verifier.Miss) (*verifier.KeySet, error) {
+	"neither_set_nor_error": {"no_keys_is_an_error_that_ends/503", func(s *source, c ctx, m *verifier.Miss) (*verifier.KeySet, error) {
 		set, _ := s.Cache.Keys(c, m)
 		return set, nil
 	}},
-	"panics_without_keys": {"no_keys_is_an_error_that_ends", func(s *source, c ctx, m *verifier.Miss) (*verifier.KeySet, error) {
+	"panics_without_keys": {"no_keys_is_an_error_that_ends/503", func(s *source, c ctx, m *verifier.Miss) (*verifier.KeySet, error) {
 		set, err := s.Cache.Keys(c, m)
 		if err != nil {
 			panic(err)
 		}
 		return set, nil
 	}},
-	"plain_errors": {"no_keys_is_an_error_that_ends", func(s *source, c ctx, m *verifier.Miss) (*verifier.KeySet, error) {
+	"plain_errors": {"no_keys_is_an_error_that_ends/503", func(s *source, c ctx, m *verifier.Miss) (*verifier.KeySet, error) {
 		set, err := s.Cache.Keys(c, m)
 		if err != nil {
 			return nil, errors.New("no keys")
 		}
 		return set, nil
 	}},
-	"first_failure_stays": {"no_keys_is_an_error_that_ends", func(s *source, c ctx, m *verifier.Miss) (*verifier.KeySet, error) {
+	"first_failure_stays": {"no_keys_is_an_error_that_ends/503", func(s *source, c ctx, m *verifier.Miss) (*verifier.KeySet, error) {
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		if s.failure != nil {
@@ -134,14 +172,14 @@ var brokenSources = map[string]brokenSource{
 		s.failure = err
 		return set, err
 	}},
-	"empty_set_in_an_outage": {"outage_serves_old_keys_or_none", func(s *source, c ctx, m *verifier.Miss) (*verifier.KeySet, error) {
+	"empty_set_in_an_outage": {"outage_serves_old_keys_or_none/503", func(s *source, c ctx, m *verifier.Miss) (*verifier.KeySet, error) {
 		set, err := s.Cache.Keys(c, m)
 		if err != nil {
 			return &verifier.KeySet{}, nil
 		}
 		return set, nil
 	}},
-	"old_keys_for_ever": {"outage_serves_old_keys_or_none", func(s *source, c ctx, m *verifier.Miss) (*verifier.KeySet, error) {
+	"old_keys_for_ever": {"outage_serves_old_keys_or_none/503", func(s *source, c ctx, m *verifier.Miss) (*verifier.KeySet, error) {
 		set, err := s.Cache.Keys(c, m)
 		s.mu.Lock()
 		defer s.mu.Unlock()
@@ -150,6 +188,24 @@ var brokenSources = map[string]brokenSource{
 		}
 		s.last = set
 		return set, err
+	}},
+	"waits_for_ever": {"outage_serves_old_keys_or_none/hang", func(s *source, c ctx, _ *verifier.Miss) (*verifier.KeySet, error) {
+		return s.shared(c)
+	}},
+	"waits_for_ever_for_the_first_keys": {"no_keys_is_an_error_that_ends/hang", func(s *source, c ctx, _ *verifier.Miss) (*verifier.KeySet, error) {
+		return s.shared(c)
+	}},
+	"takes_an_empty_set": {"outage_serves_old_keys_or_none/empty_set", func(s *source, c ctx, _ *verifier.Miss) (*verifier.KeySet, error) {
+		return s.remembered(c, time.Hour)
+	}},
+	"takes_an_empty_set_for_the_first_keys": {"no_keys_is_an_error_that_ends/empty_set", func(s *source, c ctx, _ *verifier.Miss) (*verifier.KeySet, error) {
+		return s.remembered(c, time.Hour)
+	}},
+	"takes_a_web_page_for_no_keys": {"outage_serves_old_keys_or_none/web_page", func(s *source, c ctx, _ *verifier.Miss) (*verifier.KeySet, error) {
+		return s.lenient(s.remembered(c, time.Hour))
+	}},
+	"takes_half_a_set_for_no_keys": {"no_keys_is_an_error_that_ends/truncated", func(s *source, c ctx, _ *verifier.Miss) (*verifier.KeySet, error) {
+		return s.lenient(s.remembered(c, time.Hour))
 	}},
 	"blames_the_token": {"miss_in_an_outage_is_an_error", func(s *source, c ctx, m *verifier.Miss) (*verifier.KeySet, error) {
 		set, err := s.Cache.Keys(c, m)

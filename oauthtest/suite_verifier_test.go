@@ -5,6 +5,7 @@ package oauthtest_test
 import (
 	"context"
 	"testing"
+	"time"
 
 	"github.com/bearerguard/bearerguard/middleware"
 	"github.com/bearerguard/bearerguard/oauthtest"
@@ -16,6 +17,26 @@ type passing struct{ *verifier.Verifier }
 
 func (p passing) VerifyBound(ctx context.Context, raw string, confirm func(context.Context, *verifier.Token) error, reqs ...verifier.Requirement) (*verifier.Token, error) {
 	return p.Verifier.VerifyBound(ctx, raw, confirm, reqs...)
+}
+
+type maker = func(t testing.TB, as *oauthtest.Server, audience string) middleware.TokenVerifier
+
+// shortLived refuses tokens that were made to live too long.
+type shortLived struct {
+	*verifier.Verifier
+	life time.Duration
+}
+
+func (s shortLived) VerifyBound(ctx context.Context, raw string, confirm func(context.Context, *verifier.Token) error, reqs ...verifier.Requirement) (*verifier.Token, error) {
+	tok, err := s.Verifier.VerifyBound(ctx, raw, confirm, append([]verifier.Requirement{s}, reqs...)...)
+	return tok, err
+}
+
+func (s shortLived) Check(tok *verifier.Token) error {
+	if tok.ExpiresAt.Sub(tok.IssuedAt) > s.life {
+		return &verifier.Error{Class: verifier.ErrInvalidClaim}
+	}
+	return nil
 }
 
 func TestTokenVerifierOfTheModule(t *testing.T) {
@@ -30,7 +51,33 @@ func TestTokenVerifierOfTheModule(t *testing.T) {
 		}
 		return v
 	}
-	for name, make := range map[string]func(t testing.TB, as *oauthtest.Server, audience string) middleware.TokenVerifier{
+	configured := func(edit configEdit) maker {
+		return func(t testing.TB, as *oauthtest.Server, audience string) middleware.TokenVerifier {
+			return one(t, as.VerifierConfig(audience), edit)
+		}
+	}
+	limited := func(life time.Duration) maker {
+		return func(t testing.TB, as *oauthtest.Server, audience string) middleware.TokenVerifier {
+			return shortLived{one(t, as.VerifierConfig(audience)), life}
+		}
+	}
+	tenant := verifier.RequiredClaim{Path: verifier.ClaimPath{"tenant", "id"}, Values: []string{"t1"}}
+	for name, tc := range map[string]struct {
+		make  maker
+		edits []oauthtest.Edit
+	}{
+		"required_claim":    {configured(func(c *verifier.Config) { c.RequiredClaims = []verifier.RequiredClaim{tenant} }), []oauthtest.Edit{oauthtest.Claim("tenant", map[string]any{"id": "t1"})}},
+		"mapped_scopes":     {configured(func(c *verifier.Config) { c.Mapping.Scopes = verifier.ClaimPath{"scp"} }), []oauthtest.Edit{oauthtest.Claim("scp", []string{"a", "b"})}},
+		"mapped_client":     {configured(func(c *verifier.Config) { c.Mapping.ClientID = verifier.ClaimPath{"ext", "cid"} }), []oauthtest.Edit{oauthtest.Claim("ext", map[string]any{"cid": "web"})}},
+		"optional_client":   {configured(func(c *verifier.Config) { c.OptionalClaims = []string{"client_id"} }), []oauthtest.Edit{oauthtest.NoClaim("client_id")}},
+		"RS256_only":        {configured(func(c *verifier.Config) { c.Algorithms = []string{"RS256"} }), []oauthtest.Edit{oauthtest.Header("alg", "RS256")}},
+		"EdDSA_only":        {configured(func(c *verifier.Config) { c.Algorithms = []string{"EdDSA"} }), []oauthtest.Edit{oauthtest.Header("alg", "EdDSA")}},
+		"a_day_at_most":     {limited(24 * time.Hour), nil},
+		"5_minutes_at_most": {limited(5 * time.Minute), []oauthtest.Edit{oauthtest.ExpiresIn(5 * time.Minute)}},
+	} {
+		t.Run(name, func(t *testing.T) { oauthtest.TestTokenVerifier(t, tc.make, tc.edits...) })
+	}
+	for name, make := range map[string]maker{
 		"Verifier": func(t testing.TB, as *oauthtest.Server, audience string) middleware.TokenVerifier {
 			return one(t, as.VerifierConfig(audience))
 		},

@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 	"testing"
 
@@ -242,6 +243,36 @@ var brokenWrappers = map[string]struct {
 		c.ctx = context.WithoutCancel(c.ctx)
 		return w.pass(c)
 	}},
+	"remembers_without_the_signature": {"signature_is_checked_each_time", func(w *wrapper, c call) (*verifier.Token, error) {
+		signed := signedPart("." + c.raw)
+		if tok := w.before(signed); tok != nil {
+			return tok, nil
+		}
+		tok, err := w.pass(c)
+		return w.remember(signed, tok, err)
+	}},
+	"remembers_by_the_signature": {"signature_is_checked_each_time", func(w *wrapper, c call) (*verifier.Token, error) {
+		sig := c.raw[strings.LastIndexByte(c.raw, '.')+1:]
+		if tok := w.before(sig); tok != nil {
+			return tok, nil
+		}
+		tok, err := w.pass(c)
+		return w.remember(sig, tok, err)
+	}},
+	"removes_padding": {"signature_is_checked_each_time", func(w *wrapper, c call) (*verifier.Token, error) {
+		c.raw = strings.TrimRight(c.raw, "=")
+		return w.pass(c)
+	}},
+	"remembers_refusals": {"outage_is_not_the_tokens_fault", func(w *wrapper, c call) (*verifier.Token, error) {
+		if w.before(c.raw) != nil {
+			return nil, &verifier.Error{Class: verifier.ErrKeysUnavailable}
+		}
+		tok, err := w.pass(c)
+		if err != nil {
+			_, _ = w.remember(c.raw, &verifier.Token{}, nil)
+		}
+		return tok, err
+	}},
 	"remembers_by_a_part": {"no_crosstalk", func(w *wrapper, c call) (*verifier.Token, error) {
 		if tok := w.before(c.raw[:20]); tok != nil {
 			return tok, nil
@@ -266,7 +297,7 @@ func TestBrokenTokenVerifiers(t *testing.T) {
 				if c.name != b.check {
 					continue
 				}
-				text := failed(t, c.name, func(t testing.TB) { c.play(t, open) })
+				text := failed(t, c.name, func(t testing.TB) { c.play(t, open, nil) })
 				found = text != ""
 				t.Log(text)
 			}
