@@ -4,6 +4,7 @@ package bearerguard_test
 
 import (
 	"bytes"
+	"encoding/json"
 	"fmt"
 	"go/ast"
 	"go/importer"
@@ -17,6 +18,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -33,7 +35,8 @@ import (
 // with a package clause is compiled as it stands.
 const preamble = `
 func _(t *testing.T, ctx context.Context, raw string, keys *jwkscache.Cache, v *verifier.Verifier, g *middleware.Guard,
-	tok *verifier.Token, mux *http.ServeMux, e *echo.Echo, r *gin.Engine, api, list http.HandlerFunc, as *oauthtest.Server) error {
+	tok *verifier.Token, mux *http.ServeMux, e *echo.Echo, r *gin.Engine, api, list http.HandlerFunc, as *oauthtest.Server,
+	newAPI func(verifier.Config) (http.Handler, error)) error {
 	{
 %s
 	}
@@ -42,7 +45,7 @@ func _(t *testing.T, ctx context.Context, raw string, keys *jwkscache.Cache, v *
 
 // known maps the package names that fragments use to their import paths.
 var known = map[string]string{
-	"base64": "encoding/base64", "context": "context", "expvar": "expvar", "errors": "errors", "fmt": "fmt", "log": "log", "slog": "log/slog",
+	"atomic": "sync/atomic", "base64": "encoding/base64", "bufio": "bufio", "context": "context", "expvar": "expvar", "errors": "errors", "exec": "os/exec", "filepath": "path/filepath", "fmt": "fmt", "log": "log", "slog": "log/slog",
 	"http": "net/http", "httptest": "net/http/httptest", "os": "os", "sha256": "crypto/sha256", "strings": "strings", "synctest": "testing/synctest", "testing": "testing", "time": "time", "url": "net/url",
 	"echo": echoPath, "gin": ginPath,
 	"verifier": modulePath + "/verifier", "jwkscache": modulePath + "/jwkscache", "scopes": modulePath + "/scopes",
@@ -217,6 +220,41 @@ func exportData(t *testing.T) types.Importer {
 		}
 		return os.Open(files[p])
 	})
+}
+
+// caseID is the form of an ID in the attack catalogue.
+var caseID = regexp.MustCompile(`\b[A-N]\d{1,2}\.[a-z0-9_]+\b`)
+
+// TestDocumentCases: whoever copies the ID of an attack from a document finds it in the
+// catalogue.
+func TestDocumentCases(t *testing.T) {
+	known := map[string]bool{"F21.rotation": true} // no request, and hence in no file
+	chapters, err := filepath.Glob("oauthtest/attacks/*.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range chapters {
+		var chapter struct{ Cases []struct{ ID string } }
+		if err := json.Unmarshal([]byte(readFile(t, name)), &chapter); err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		for _, c := range chapter.Cases {
+			known[c.ID] = true
+		}
+	}
+	named := 0
+	for _, name := range documents(t) {
+		for i, line := range strings.Split(readFile(t, name), "\n") {
+			for _, id := range caseID.FindAllString(line, -1) {
+				if named++; !known[id] {
+					t.Errorf("%s:%d: the catalogue has no case %s", name, i+1, id)
+				}
+			}
+		}
+	}
+	if len(known) < 500 || named < 100 {
+		t.Errorf("%d cases and %d mentions of them were found: the test reads the wrong files", len(known), named)
+	}
 }
 
 // TestReadmeCommands: the first commands a newcomer sees are these two, and

@@ -39,9 +39,33 @@ func (c attackCase) issuer() string {
 	return ""
 }
 
+// needs are the conditions that cases have (docs/attack-catalogue.md), and whether they
+// hold for an issuer that signs with RS256 and APIs that take any JWT.
+var needs = map[string]bool{
+	"connection": true,
+	"scope":      true, "asymmetric": true, "rsa": true, "pkcs1": true, "spare-bits": true,
+	"http1": true, "keys": true, "outage": true, "clock": true, "small-letters": true,
+	"rfc9068": false, "second-issuer": false, "several-scopes": false, "hmac": false, "hs256": false, "pss": false, "ec": false, "ed25519": false,
+}
+
+// sent tells whether the case is one that can be sent here.
+func (c attackCase) sent(t *testing.T) bool {
+	t.Helper()
+	for _, need := range c.Needs {
+		holds, known := needs[need]
+		if !known {
+			t.Fatalf("%s needs %s: say in needs whether that holds here", c.ID, need)
+		}
+		if !holds {
+			return false
+		}
+	}
+	return true
+}
+
 // cases reads the catalogue. left are the identifiers of what is left out: cases that
-// only RFC 9068 decides, and good tokens of an algorithm that the set-ups, rightly, do
-// not allow.
+// cannot be sent here, and good tokens of an algorithm that the set-ups, rightly, do not
+// allow.
 func cases(t *testing.T) (all []attackCase, left []string) {
 	t.Helper()
 	files, err := filepath.Glob("../oauthtest/attacks/*.json")
@@ -65,8 +89,7 @@ func cases(t *testing.T) (all []attackCase, left []string) {
 		all = append(all, file.Cases...)
 	}
 	all = slices.DeleteFunc(all, func(c attackCase) bool {
-		other := slices.Equal(c.Expect, []string{"PASS"}) && strings.HasPrefix(c.Tokens["token"].Sign, "key:")
-		if other || slices.Contains(c.Needs, "rfc9068") {
+		if !c.sent(t) {
 			left = append(left, c.ID)
 			return true
 		}

@@ -3,6 +3,10 @@
 package interop
 
 import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"io"
 	"net/http"
 	"net/url"
 	"slices"
@@ -223,6 +227,76 @@ func TestDevice(t *testing.T) {
 			})
 		})
 	}
+}
+
+// polls notes what a token endpoint answers. It is used by one goroutine at a time.
+type polls struct {
+	http.RoundTripper
+	errors []string
+	each   func(n int)
+}
+
+func (p *polls) RoundTrip(r *http.Request) (*http.Response, error) {
+	resp, err := p.RoundTripper.RoundTrip(r)
+	if err != nil || r.URL.Path != "/token" {
+		return resp, err
+	}
+	body, err := io.ReadAll(resp.Body)
+	resp.Body.Close()
+	resp.Body = io.NopCloser(bytes.NewReader(body))
+	var answer struct {
+		Error string `json:"error"`
+	}
+	if err := errors.Join(err, json.Unmarshal(body, &answer)); err != nil {
+		return nil, err
+	}
+	p.errors = append(p.errors, answer.Error)
+	p.each(len(p.errors))
+	return resp, nil
+}
+
+// TestDeviceInRealTime: the client polls by a ticker, which shakes. Whatever the machine
+// makes of that, no poll about an interval after the one before is told to slow down.
+func TestDeviceInRealTime(t *testing.T) {
+	w := newWorld(t, onLoopback)
+	client := w.native(t, "orders:read")
+	client.Endpoint.AuthStyle = oauth2.AuthStyleInParams // else each poll begins with a request that is none
+	start, err := client.DeviceAuth(w.context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := &polls{RoundTripper: w.http.Transport, each: func(n int) {
+		if n != 3 {
+			return
+		}
+		if err := w.as.ApproveDevice(start.UserCode); err != nil {
+			t.Error(err)
+		}
+	}}
+	w.http.Transport = p
+	w.as.ClearRequests()
+	tok, err := client.DeviceAccessToken(w.context(), start)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.wantAccess(t, tok, "user-1")
+	t.Run("TA-20/polls_in_real_time", func(t *testing.T) {
+		var last time.Time
+		n := 0
+		for _, r := range w.as.Requests() {
+			if r.Endpoint != oauthtest.EndpointToken {
+				continue
+			}
+			if gap := r.At.Sub(last); p.errors[n] == "slow_down" && gap > 900*time.Millisecond {
+				t.Errorf("poll %d was told to slow down %v after the one before", n, gap)
+			}
+			last = r.At
+			n++
+		}
+		if n < 4 || n != len(p.errors) {
+			t.Errorf("%d polls, of which %d were answered", n, len(p.errors))
+		}
+	})
 }
 
 // decide enters a device's code and presses a button of the page that follows.

@@ -115,7 +115,7 @@ func passesBeside(t *testing.T, p peer, title string, key map[string]any) (passe
 		if err != nil {
 			return // it does not even start
 		}
-		passes = send(t, &http.Client{Transport: serve(t, h)}, as.Token(oauthtest.Scope(scope))) == http.StatusOK
+		passes = send(t, &http.Client{Transport: serve(t, h)}, as.Token(oauthtest.Scope(scope))).StatusCode == http.StatusOK
 	})
 	return passes
 }

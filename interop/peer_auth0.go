@@ -59,7 +59,7 @@ func auth0(client *http.Client, issuer, audience, scope string, next http.Handle
 		}
 		custom, ok := claims.CustomClaims.(*auth0Claims)
 		if !ok || !slices.Contains(strings.Split(custom.Scope, " "), scope) {
-			w.Header().Set("WWW-Authenticate", fmt.Sprintf("Bearer error=\"insufficient_scope\", scope=%q", scope))
+			w.Header().Set("WWW-Authenticate", fmt.Sprintf(`Bearer realm="orders", error="insufficient_scope", scope=%q`, scope))
 			w.WriteHeader(http.StatusForbidden)
 			return
 		}

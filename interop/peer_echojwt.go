@@ -4,6 +4,7 @@ package interop
 
 import (
 	"context"
+	"fmt"
 	"net/http"
 	"slices"
 	"strings"
@@ -53,6 +54,7 @@ func requireScope(scope string) echo.MiddlewareFunc {
 			}
 			claims, ok := token.Claims.(*scopeClaims)
 			if !ok || !slices.Contains(strings.Split(claims.Scope, " "), scope) {
+				c.Response().Header().Set("WWW-Authenticate", fmt.Sprintf(`Bearer realm="orders", error="insufficient_scope", scope=%q`, scope))
 				return echo.ErrForbidden
 			}
 			return next(c)

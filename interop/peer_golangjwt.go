@@ -40,19 +40,20 @@ func golangJWT(ctx context.Context, client *http.Client, issuer, jwksURL, audien
 
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		scheme, raw, _ := strings.Cut(r.Header.Get("Authorization"), " ")
+		raw = strings.TrimLeft(raw, " ") // one blank or more (RFC 9110 §11.4)
 		if !strings.EqualFold(scheme, "Bearer") {
-			w.Header().Set("WWW-Authenticate", "Bearer")
+			w.Header().Set("WWW-Authenticate", `Bearer realm="orders"`)
 			w.WriteHeader(http.StatusUnauthorized)
 			return
 		}
 		var claims scopeClaims
 		if _, err := parser.ParseWithClaims(raw, &claims, keys.KeyfuncCtx(r.Context())); err != nil {
-			w.Header().Set("WWW-Authenticate", `Bearer error="invalid_token"`)
+			w.Header().Set("WWW-Authenticate", `Bearer realm="orders", error="invalid_token"`)
 			w.WriteHeader(http.StatusUnauthorized)
 			return
 		}
 		if !slices.Contains(strings.Split(claims.Scope, " "), scope) {
-			w.Header().Set("WWW-Authenticate", fmt.Sprintf("Bearer error=\"insufficient_scope\", scope=%q", scope))
+			w.Header().Set("WWW-Authenticate", fmt.Sprintf(`Bearer realm="orders", error="insufficient_scope", scope=%q`, scope))
 			w.WriteHeader(http.StatusForbidden)
 			return
 		}

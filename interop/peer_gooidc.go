@@ -21,14 +21,15 @@ func goOIDC(ctx context.Context, issuer, audience, scope string, next http.Handl
 
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		scheme, raw, _ := strings.Cut(r.Header.Get("Authorization"), " ")
+		raw = strings.TrimLeft(raw, " ") // one blank or more (RFC 9110 §11.4)
 		if !strings.EqualFold(scheme, "Bearer") {
-			w.Header().Set("WWW-Authenticate", "Bearer")
+			w.Header().Set("WWW-Authenticate", `Bearer realm="orders"`)
 			w.WriteHeader(http.StatusUnauthorized)
 			return
 		}
 		token, err := verifier.Verify(r.Context(), raw)
 		if err != nil {
-			w.Header().Set("WWW-Authenticate", `Bearer error="invalid_token"`)
+			w.Header().Set("WWW-Authenticate", `Bearer realm="orders", error="invalid_token"`)
 			w.WriteHeader(http.StatusUnauthorized)
 			return
 		}
@@ -36,7 +37,7 @@ func goOIDC(ctx context.Context, issuer, audience, scope string, next http.Handl
 			Scope string `json:"scope"`
 		}
 		if err := token.Claims(&claims); err != nil || !slices.Contains(strings.Split(claims.Scope, " "), scope) {
-			w.Header().Set("WWW-Authenticate", fmt.Sprintf("Bearer error=\"insufficient_scope\", scope=%q", scope))
+			w.Header().Set("WWW-Authenticate", fmt.Sprintf(`Bearer realm="orders", error="insufficient_scope", scope=%q`, scope))
 			w.WriteHeader(http.StatusForbidden)
 			return
 		}

@@ -102,25 +102,81 @@ func TestPeersWork(t *testing.T) {
 				{"expired", as.Token(oauthtest.Scope(scope), oauthtest.ExpiresIn(-3600e9)), http.StatusUnauthorized},
 				{"other scope", as.Token(oauthtest.Scope("orders:write")), http.StatusForbidden},
 			} {
-				if got := send(t, client, c.token); got != c.status {
-					t.Errorf("%s: %d, want %d", c.name, got, c.status)
+				resp := send(t, client, c.token)
+				if resp.StatusCode != c.status {
+					t.Errorf("%s: %d, want %d", c.name, resp.StatusCode, c.status)
+				}
+				if c.status == http.StatusForbidden {
+					wantScopeChallenge(t, resp)
 				}
 			}
 		})
 	}
 }
 
-func send(t *testing.T, c *http.Client, token string) int {
+// wantScopeChallenge: the answer for want of a scope is that of the code around the
+// modules, so it must be the right one everywhere (RFC 6750 §3).
+func wantScopeChallenge(t *testing.T, resp *http.Response) {
+	t.Helper()
+	challenges, err := oauthtest.ParseChallenges(resp.Header)
+	if err != nil || len(challenges) != 1 {
+		t.Fatalf("challenges %q: %v", resp.Header.Values("WWW-Authenticate"), err)
+	}
+	if p := challenges[0].Params; p["error"] != "insufficient_scope" || p["scope"] != scope {
+		t.Errorf("challenge %v", p)
+	}
+}
+
+// TestHandWritten: what is written here by hand around a module makes no mistake of its
+// own: the scheme in any case, blanks behind it, and a challenge where there is no token
+// (RFC 6750 §3, RFC 9110 §11.4).
+func TestHandWritten(t *testing.T) {
+	for _, p := range peers {
+		if p.name != "go-oidc" && p.name != "golang-jwt" {
+			continue
+		}
+		t.Run(p.name, func(t *testing.T) {
+			as := oauthtest.NewServer(t, func(c *oauthtest.Config) { c.Audience = []string{ordersAPI} })
+			h, err := p.start(t.Context(), t, as, as.HTTPClient())
+			if err != nil {
+				t.Fatal(err)
+			}
+			client := &http.Client{Transport: serve(t, h)}
+			good := as.Token(oauthtest.Scope(scope))
+			for _, line := range []string{"Bearer " + good, "bEARER " + good, "Bearer   " + good} {
+				if resp := sendLine(t, client, line); resp.StatusCode != http.StatusOK {
+					t.Errorf("%.8q…: %d", line, resp.StatusCode)
+				}
+			}
+			for _, line := range []string{"", "Basic YTpi", "Bearer" + good, "Bearer Z2FyYmFnZQ"} {
+				resp := sendLine(t, client, line)
+				if _, err := oauthtest.ParseChallenges(resp.Header); resp.StatusCode != http.StatusUnauthorized || err != nil {
+					t.Errorf("%.8q…: %d, %v", line, resp.StatusCode, err)
+				}
+			}
+		})
+	}
+}
+
+func send(t *testing.T, c *http.Client, token string) *http.Response {
+	t.Helper()
+	return sendLine(t, c, "Bearer "+token)
+}
+
+// sendLine sends this Authorization line, or none.
+func sendLine(t *testing.T, c *http.Client, line string) *http.Response {
 	t.Helper()
 	req, err := http.NewRequest(http.MethodGet, base+route, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	req.Header.Set("Authorization", "Bearer "+token)
+	if line != "" {
+		req.Header.Set("Authorization", line)
+	}
 	resp, err := c.Do(req)
 	if err != nil {
 		t.Fatal(err)
 	}
 	resp.Body.Close()
-	return resp.StatusCode
+	return resp
 }

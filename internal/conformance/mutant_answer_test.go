@@ -286,6 +286,11 @@ var memoryMutants = []mutant{
 		problem: accepted, cases: []string{"L1.other_signature", "L1.cut_signature"},
 	},
 	{
+		name: "remembered_for_ever", wrote: "remembers verified tokens, and not when they expire",
+		step:    remembers(func(_ *gate, raw string) string { return raw }),
+		problem: accepted, cases: []string{"L2"},
+	},
+	{
 		name: "remembered_by_prefix", wrote: "remembers verified tokens by their first 300 bytes",
 		step:    remembers(func(_ *gate, raw string) string { return raw[:min(300, len(raw))] }),
 		problem: accepted, cases: []string{"L1.other_signature", "L1.cut_signature"},

@@ -3,8 +3,11 @@
 package conformance_test
 
 import (
+	"crypto/sha256"
+	"encoding/base64"
 	"encoding/json"
 	"fmt"
+	"net/http"
 	"path"
 	"slices"
 	"strconv"
@@ -168,6 +171,10 @@ var claimMutants = []mutant{
 		step: func(g *gate) { g.unbound = anyToken }, problem: accepted, cases: []string{"H38", "I1"},
 	},
 	{
+		name: "certificate_header", wrote: "believes a certificate in Client-Cert without a proxy that sets it",
+		step: boundToHeader, problem: accepted, cases: []string{"I6.client_cert"},
+	},
+	{
 		name: "unknown_binding_ignored", wrote: "refuses a cnf with jkt, and ignores any other",
 		step: func(g *gate) {
 			g.unbound = func(t *token) verdict {
@@ -176,6 +183,60 @@ var claimMutants = []mutant{
 			}
 		},
 		problem: accepted, cases: []string{"H43", "I1"},
+	},
+}
+
+// boundToHeader is the mistake of a header that a proxy sets, where there is none.
+func boundToHeader(g *gate) {
+	next := g.admit
+	g.unbound = anyToken
+	g.admit = func(r *http.Request) verdict {
+		v := next(r)
+		raw, _ := g.credential(r)
+		t, ok := g.parse(raw)
+		if v != pass || !ok {
+			return v
+		}
+		der, _ := base64.StdEncoding.DecodeString(strings.Trim(r.Header.Get("Client-Cert"), ":"))
+		sum := sha256.Sum256(der)
+		if cnf, _ := plain(t, "cnf").(map[string]any); cnf["x5t#S256"] == base64.RawURLEncoding.EncodeToString(sum[:]) {
+			return pass
+		}
+		return isUnbound(t)
+	}
+}
+
+// issuerMutants has the mistakes of an API that trusts two issuers.
+var issuerMutants = []mutant{
+	{
+		name: "keys_of_all_issuers", wrote: "looks up the kid among the keys of all issuers", second: true,
+		step: func(g *gate) {
+			g.signature = func(t *token) verdict {
+				for _, ring := range g.also {
+					if v := ring.verify(t); v == pass {
+						return pass
+					}
+				}
+				return g.keys.verify(t)
+			}
+		},
+		problem: accepted, cases: []string{"D21.second_key", "D21.second_name"},
+	},
+	{
+		name: "first_issuer_for_all", wrote: "takes the keys of one issuer for the tokens of another as well", second: true,
+		step: func(g *gate) {
+			g.signature = func(t *token) verdict {
+				if v := g.keys.verify(t); v == pass {
+					return pass
+				}
+				return g.isSigned(t)
+			}
+		},
+		problem: accepted, cases: []string{"D21.second_name"},
+	},
+	{
+		name: "second_issuer_forgotten", wrote: "compares iss with one issuer, though there are two", second: true,
+		step: issuer(func(g *gate, iss any) bool { return iss == g.issuer }), problem: refused, cases: []string{"D34"},
 	},
 }
 
@@ -212,6 +273,25 @@ var scopeMutants = []mutant{
 		name: "scope_if_present", wrote: "checks scope only where there is one",
 		step:    granted(func(_ *gate, t *token, _ string) bool { return !has(t.claims, "scope") }),
 		problem: accepted, cases: []string{"D36"},
+	},
+	{
+		name: "scope_in_any_case", wrote: "compares scopes with strings.EqualFold",
+		step: anyScope(atSpaces, strings.EqualFold), problem: accepted, cases: []string{"D39.upper"},
+	},
+	{
+		name: "one_of_the_scopes", wrote: "asks for any of the scopes that a route needs instead of all", scope: ordersBoth,
+		step: granted(func(g *gate, _ *token, scope string) bool {
+			return slices.ContainsFunc(atSpaces(scope), func(s string) bool { return slices.Contains(strings.Fields(g.scope), s) })
+		}),
+		problem: accepted, cases: []string{"D36.first_of_several", "D36.all_but_the_first"},
+	},
+	{
+		name: "last_rule_counts", wrote: "keeps only the last of the rules that are set for a route", scope: ordersBoth,
+		step: granted(func(g *gate, _ *token, scope string) bool {
+			rules := strings.Fields(g.scope)
+			return slices.Contains(atSpaces(scope), rules[len(rules)-1])
+		}),
+		problem: accepted, cases: []string{"D36.all_but_the_first"},
 	},
 	{
 		name: "scope_by_substring", wrote: "looks for the scope with strings.Contains",

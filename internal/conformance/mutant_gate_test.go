@@ -67,9 +67,10 @@ type check = func(*token) verdict
 type gate struct {
 	issuer   string
 	audience string
-	scope    string
+	scope    string // all of which is needed
 	maxBytes int
 	keys     *keyring
+	also     map[string]*keyring // of other issuers that it trusts
 
 	// Over all: admit decides about a request, refuse answers.
 	admit  func(*http.Request) verdict
@@ -213,7 +214,7 @@ func noExtensions(t *token) verdict {
 	yes, _ := b64.Bool()
 	kid, named := t.header.Get("kid")
 	return badUnless(!has(t.header, "crit") && !has(t.header, "enc") && (!plain || yes) &&
-		(!named || kid.Kind() == strictjson.KindString) && !nested(t))
+		(!named || kid.Kind() == strictjson.KindString && len(text(t.header, "kid")) <= 512) && !nested(t))
 }
 
 func nested(t *token) bool {
@@ -244,9 +245,19 @@ func asciiLower(s string) string {
 	}, s)
 }
 
-func (g *gate) isSigned(t *token) verdict { return g.keys.verify(t) }
+// isSigned takes the keys of the issuer that the token names (RFC 8725 §3.8).
+func (g *gate) isSigned(t *token) verdict {
+	if ring, ok := g.also[text(t.claims, "iss")]; ok {
+		return ring.verify(t)
+	}
+	return g.keys.verify(t)
+}
 
-func (g *gate) isIssuedBy(t *token) verdict { return badUnless(text(t.claims, "iss") == g.issuer) }
+func (g *gate) isIssuedBy(t *token) verdict {
+	iss := text(t.claims, "iss")
+	_, also := g.also[iss]
+	return badUnless(iss == g.issuer || also)
+}
 
 func (g *gate) isMeantFor(t *token) verdict {
 	val, _ := t.claims.Get("aud")
@@ -304,8 +315,10 @@ func (g *gate) hasScope(t *token) verdict {
 			return bad
 		}
 	}
-	if !slices.Contains(granted, g.scope) {
-		return lacking
+	for _, needed := range strings.Fields(g.scope) {
+		if !slices.Contains(granted, needed) {
+			return lacking
+		}
 	}
 	return pass
 }

@@ -227,6 +227,22 @@ func verifies(fits func(k key, alg string) bool, verify func(k key, alg, input s
 	}
 }
 
+// allOrNothing is the mistake of a key set that is read as a whole.
+func allOrNothing(g *gate) {
+	var fault error
+	read, fetch := g.keys.read, g.keys.fetch
+	g.keys.read = func(jwk []byte) (key, error) {
+		k, err := read(jwk)
+		fault = cmp.Or(fault, err)
+		return k, err
+	}
+	g.keys.fetch = func() ([]key, error) {
+		fault = nil
+		keys, err := fetch()
+		return keys, cmp.Or(err, fault)
+	}
+}
+
 // keyMutants has the mistakes in keys and in the use of them.
 var keyMutants = []mutant{
 	{
@@ -269,22 +285,15 @@ var keyMutants = []mutant{
 	},
 	{
 		name: "one_bad_key_spoils_the_set", wrote: "gives up the key set at the first key that it cannot read",
+		step: allOrNothing, problem: refused, cases: []string{"E10.good_beside_broken"},
+	},
+	{
+		name: "one_bad_key_spoils_the_next_set", wrote: "fetches the keys at its start, and later gives up the key set at the first key that it cannot read",
 		step: func(g *gate) {
-			var fault error
-			read, fetch := g.keys.read, g.keys.fetch
-			g.keys.read = func(jwk []byte) (key, error) {
-				k, err := read(jwk)
-				fault = cmp.Or(fault, err)
-				return k, err
-			}
-			g.keys.fetch = func() ([]key, error) {
-				fault = nil
-				keys, err := fetch()
-				return keys, cmp.Or(err, fault)
-			}
+			allOrNothing(g)
 			g.keys.all()
 		},
-		problem: refused, cases: []string{"rotation"},
+		problem: refused, cases: []string{"F21.rotation"},
 	},
 	{
 		name: "keys_fetched_once", wrote: "fetches the keys when they are first needed and never again",
@@ -297,7 +306,7 @@ var keyMutants = []mutant{
 				return fetch()
 			}
 		},
-		problem: refused, cases: []string{"rotation"},
+		problem: refused, cases: []string{"F21.rotation"},
 	},
 	{
 		name: "keys_for_every_request", wrote: "fetches the keys for every request, so that it is down when the issuer is",

@@ -13,6 +13,7 @@ import (
 const (
 	ordersPath = "/orders"
 	ordersRead = "orders:read"
+	ordersBoth = "orders:read orders:list"
 	// theOrders is what the protected handler writes and nothing else does.
 	theOrders = "order 4711: three lamps"
 )

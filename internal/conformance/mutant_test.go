@@ -16,6 +16,7 @@ import (
 	"github.com/bearerguard/bearerguard/middleware"
 	"github.com/bearerguard/bearerguard/oauthtest"
 	"github.com/bearerguard/bearerguard/scopes"
+	"github.com/bearerguard/bearerguard/verifier"
 )
 
 var update = flag.Bool("update", false, "write the table in docs/testing.md anew, with -run TestMutants")
@@ -45,6 +46,10 @@ type mutant struct {
 	step   func(*gate)
 	mount  func(*gate) http.Handler
 	misuse func(testing.TB, *oauthtest.Server) http.Handler
+	// scope is what the route needs; "" is ordersRead. second has the API trust a second
+	// issuer.
+	scope  string
+	second bool
 	// Each of these rows of docs/attacks.md, or cases, must find the problem.
 	problem oauthtest.Problem
 	cases   []string
@@ -58,17 +63,22 @@ const sample = 16
 
 func mutants() []mutant {
 	return slices.Concat(mountMutants, misuseMutants, requestMutants, answerMutants, containerMutants, headerMutants,
-		keyMutants, claimMutants, scopeMutants, memoryMutants)
+		keyMutants, claimMutants, scopeMutants, memoryMutants, issuerMutants)
 }
+
+// builder makes a handler, and says what else the target is.
+type builder func(testing.TB, *oauthtest.Server, *oauthtest.Target) http.Handler
 
 // attacked returns what the attack suite says about the handler of build, in virtual
 // time.
-func attacked(t *testing.T, algorithm string, build func(testing.TB, *oauthtest.Server) http.Handler) (found []oauthtest.Finding) {
+func attacked(t *testing.T, algorithm string, build builder) (found []oauthtest.Finding) {
 	synctest.Test(t, func(t *testing.T) {
 		as := oauthtest.NewServer(t, func(c *oauthtest.Config) {
 			c.Algorithm, c.Audience = algorithm, []string{api}
 		})
-		found = oauthtest.Findings(t, build(t, as), as, oauthtest.Target{Path: ordersPath, Scope: ordersRead, Marker: theOrders})
+		target := oauthtest.Target{Path: ordersPath, Scope: ordersRead, Marker: theOrders}
+		h := build(t, as, &target)
+		found = oauthtest.Findings(t, h, as, target)
 	})
 	return found
 }
@@ -110,12 +120,19 @@ func (m mutant) frameworks() []string {
 	return m.in
 }
 
-func (m mutant) build(framework string) func(testing.TB, *oauthtest.Server) http.Handler {
-	return func(t testing.TB, as *oauthtest.Server) http.Handler {
+func (m mutant) build(framework string) builder {
+	return func(t testing.TB, as *oauthtest.Server, target *oauthtest.Target) http.Handler {
 		if m.misuse != nil {
 			return m.misuse(t, as)
 		}
 		g := newGate(as)
+		if m.scope != "" {
+			g.scope, target.Scope = m.scope, m.scope
+		}
+		if m.second {
+			target.AlsoTrusts = as.Tenant("/second")
+			g.also = map[string]*keyring{target.AlsoTrusts.Issuer(): newKeyring(target.AlsoTrusts)}
+		}
 		if m.step != nil {
 			m.step(g)
 		}
@@ -182,12 +199,23 @@ func TestUnbroken(t *testing.T) {
 			})
 		}
 	}
+	t.Run("gate/two_issuers_and_scopes", func(t *testing.T) {
+		t.Parallel()
+		if found := attacked(t, "ES256", mutant{scope: ordersBoth, second: true}.build("net/http")); len(found) > 0 {
+			t.Error(problems(found))
+		}
+	})
 	for _, f := range frameworks {
 		t.Run("adapter/"+f.name, func(t *testing.T) {
 			t.Parallel()
-			found := attacked(t, "ES256", func(t testing.TB, as *oauthtest.Server) http.Handler {
-				g := newGuard(t, middleware.Config{Verifier: newVerifier(t, as.VerifierConfig(api))})
-				return f.build([]route{{ordersPath, []guard{behind(g, scopes.All(ordersRead))}, orders}})
+			found := attacked(t, "ES256", func(t testing.TB, as *oauthtest.Server, target *oauthtest.Target) http.Handler {
+				target.Scope, target.AlsoTrusts = ordersBoth, as.Tenant("/second")
+				v, err := verifier.Join(newVerifier(t, as.VerifierConfig(api)), newVerifier(t, target.AlsoTrusts.VerifierConfig(api)))
+				if err != nil {
+					t.Fatal(err)
+				}
+				g := newGuard(t, middleware.Config{Verifier: v})
+				return f.build([]route{{ordersPath, []guard{behind(g, scopes.All(strings.Fields(ordersBoth)...))}, orders}})
 			})
 			if len(found) > 0 {
 				t.Error(problems(found))

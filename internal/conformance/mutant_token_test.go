@@ -70,6 +70,10 @@ var containerMutants = []mutant{
 		step: decodes(base64.RawURLEncoding, same), problem: accepted, cases: []string{"B13"},
 	},
 	{
+		name: "no_limit_of_length", wrote: "decodes and verifies tokens of any length",
+		step: func(g *gate) { g.maxBytes = 1 << 30 }, problem: accepted, cases: []string{"A37.valid"},
+	},
+	{
 		name: "base64_padding", wrote: "removes padding before it decodes",
 		step:    decodes(base64.RawURLEncoding.Strict(), func(s string) string { return strings.TrimRight(s, "=") }),
 		problem: accepted, cases: []string{"B11"},
