@@ -224,7 +224,7 @@ func TestFuzzTargets(t *testing.T) {
 	}
 	t.Run("SE-11/ci", func(t *testing.T) {
 		script := readFile(t, ".ci/run")
-		for _, command := range []string{"\ngo vet work\n", "\n\trace=-race\n", "\ngo test $race work\n", "\ngo test $race ./jwkscache -run '^TestSimulation$' -seeds 100 "} {
+		for _, command := range []string{"\ngo vet work\n", "\n\trace=-race\n", "\ngo test $race -timeout 30m work\n", "\ngo test $race ./jwkscache -run '^TestSimulation$' -seeds 100 "} {
 			if !strings.Contains(script, command) {
 				t.Errorf(".ci/run has no line %q", strings.TrimSpace(command))
 			}

@@ -43,7 +43,7 @@ func (c attackCase) issuer() string {
 // hold for an issuer that signs with RS256 and APIs that take any JWT.
 var needs = map[string]bool{
 	"connection": true,
-	"scope":      true, "asymmetric": true, "rsa": true, "pkcs1": true, "spare-bits": true,
+	"scope":      true, "asymmetric": true, "rsa": true, "pkcs1": true, "not-rs512": true, "spare-bits": true,
 	"http1": true, "keys": true, "outage": true, "clock": true, "small-letters": true,
 	"rfc9068": false, "second-issuer": false, "several-scopes": false, "hmac": false, "hs256": false, "pss": false, "ec": false, "ed25519": false,
 }

@@ -106,6 +106,7 @@ type routeReply struct {
 	header http.Header
 	body   string
 	asked  string // method and target
+	url    string // host and target
 	cut    error  // why the body has no end
 	served bool   // it is the handler's, not the server's
 	direct bool   // it is of a request that no server made
@@ -145,11 +146,11 @@ func (a *asker) send(readBody bool, method, host, target string, lines ...string
 	conn.Close()
 	sending.Wait()
 	got.served = a.reached.Load() > before
-	return a.noted(got, method, target)
+	return a.noted(got, method, host, target)
 }
 
-func (a *asker) noted(got routeReply, method, target string) routeReply {
-	got.asked = method + " " + target
+func (a *asker) noted(got routeReply, method, host, target string) routeReply {
+	got.asked, got.url = method+" "+target, host+target
 	a.limited = a.limited || got.status == http.StatusTooManyRequests
 	return got
 }
@@ -196,7 +197,7 @@ func (a *asker) direct(method, host, target string) routeReply {
 	if method == http.MethodHead { // what a server does not send (RFC 9110 §9.3.2)
 		got.body = ""
 	}
-	return a.noted(got, method, target)
+	return a.noted(got, method, host, target)
 }
 
 // unescaped decodes what can be decoded, and leaves the rest.
@@ -226,11 +227,26 @@ func (r routeReply) alike(a, b routeReply) bool {
 			told = true
 		case r.repeats(w) && a.repeats(as[i]):
 			told = told || as[i] != bs[i] // else they may have it by chance
-		case as[i] == bs[i]:
+		case as[i] == bs[i] && ticks(w, as[i]):
+		case as[i] == bs[i], a.repeats(as[i]) && b.repeats(bs[i]):
 			return false
 		}
 	}
 	return told || r.body == a.body
+}
+
+// ticks tells whether two words are the same but for digits, and can be a time to the
+// millisecond: two answers may have that in common, and a third not.
+func ticks(a, b string) bool {
+	digits := 0
+	mask := func(c rune) rune {
+		if '0' <= c && c <= '9' {
+			digits++
+			return '0'
+		}
+		return c
+	}
+	return strings.Map(mask, a) == strings.Map(mask, b) && digits >= 2*len("150405000")
 }
 
 func (r routeReply) kind() string {
@@ -252,7 +268,7 @@ func pageWords(body string) []string {
 func (r routeReply) repeats(w string) bool {
 	w = strings.Trim(wholly(w), "/")
 	asked := wholly(r.asked)
-	for _, text := range append([]string{asked, path.Clean(asked)}, r.header.Values("WWW-Authenticate")...) {
+	for _, text := range append([]string{asked, path.Clean(asked), "https://" + wholly(r.url)}, r.header.Values("WWW-Authenticate")...) {
 		if strings.Contains(strings.ToLower(text), w) {
 			return true
 		}

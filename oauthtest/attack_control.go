@@ -178,6 +178,7 @@ var remedies = map[int]string{
 	http.StatusForbidden:          "correct Target.Scope or Token; a guard with RequireTLS answers this to every request without TLS, which Attack makes: attack the route without RequireTLS, or use AttackURL with https",
 	http.StatusMethodNotAllowed:   "set Target.Method to the method of the route",
 	http.StatusMisdirectedRequest: `the route is bound to a host: set "Host" in Target.Header`,
+	http.StatusServiceUnavailable: "the API has no keys: the attack begins with an outage of the issuer, so let the verifier try again within 15 seconds of it, or fetch its keys before the attack, which then skips what needs a fetch",
 	http.StatusTooManyRequests:    "the API limits requests: switch that off for the attack",
 }
 

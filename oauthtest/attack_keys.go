@@ -39,6 +39,8 @@ func (a *attack) playKeys(r reports) {
 	switch {
 	case inBubble(a.tb):
 		a.rotate(r, cold)
+	case !cold && a.as.Fetches() == 0:
+		a.skips["keys"] = "the API has not asked this server for keys: it has them from elsewhere, or checks no signature"
 	case !cold:
 		a.skips["keys"] = "the verifier had its keys before the attack began, and need not ask for others yet: attack before other requests, or inside testing/synctest"
 	}

@@ -117,7 +117,7 @@ func TestAttackKeys(t *testing.T) {
 		{"cold_in_a_bubble", func(t *testing.T, as *Server) http.Handler { return attacked(t, as.VerifierConfig(attackedAPI)) }, true, ""},
 		{"warm", warm, false, "had its keys before"},
 		{"warm_in_a_bubble", warm, true, ""},
-		{"keys_from_elsewhere", static, false, "had its keys before"},
+		{"keys_from_elsewhere", static, false, "has not asked this server for keys"},
 		{"keys_from_elsewhere_in_a_bubble", static, true, "does not ask"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {

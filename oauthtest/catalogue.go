@@ -27,6 +27,7 @@ type attackCase struct {
 	// (the route needs one), "small-letters" (which has some), "several-scopes", "rfc9068"
 	// (the verifier has that profile), "second-issuer" (it trusts one). About the server's
 	// algorithm, for lacks to answer: "asymmetric", "rsa", "pkcs1" (RS256, RS384, RS512),
+	// "not-rs512",
 	// "pss" (PS256, PS384, PS512), "ec", "ed25519", "hmac", "hs256", "spare-bits" (the
 	// length of a signature leaves bits of its last character unused). About the runner:
 	// "http1" (cannot be said in HTTP/2),

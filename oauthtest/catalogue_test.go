@@ -101,7 +101,7 @@ var lowerStart = regexp.MustCompile(`^(alg|aud|crit|cty|dir|exp|iat|iss|jku|key_
 func TestCatalogueWords(t *testing.T) {
 	words := []string{"PASS", "NONE", "REQ", "TOK", "SCOPE", "UNAV", "SRV"}
 	needs := []string{
-		"scope", "small-letters", "several-scopes", "rfc9068", "second-issuer", "asymmetric", "rsa", "pkcs1", "pss", "ec", "ed25519",
+		"scope", "small-letters", "several-scopes", "rfc9068", "second-issuer", "asymmetric", "rsa", "pkcs1", "not-rs512", "pss", "ec", "ed25519",
 		"hmac", "hs256", "spare-bits", "http1", "connection", "keys", "outage", "clock",
 	}
 	for _, c := range catalogue() {

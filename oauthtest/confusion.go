@@ -211,7 +211,7 @@ func (a *asker) asUnknown(r routeReply, method, host string, unknown []strangers
 // end asks for target and follows redirects, as a client does.
 func (a *asker) end(method, host, target string) routeReply {
 	got := a.follow(method, host, target)
-	got.asked = method + " " + target
+	got.asked, got.url = method+" "+target, host+target
 	return got
 }
 

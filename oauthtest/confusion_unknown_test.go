@@ -47,6 +47,9 @@ func TestCheckPathsUnknown(t *testing.T) {
 	echo := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		fmt.Fprintf(w, "<html>nothing at %s, %q (%s)", html.EscapeString(r.RequestURI), r.URL.Path, path.Clean(r.URL.Path))
 	})
+	clock := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { // two in one millisecond, the third in the next
+		fmt.Fprintf(w, "<html>rendered 15:04:05.%03d", n.Add(1)/3%1000)
+	})
 	onlyEcho := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { w.Write([]byte(r.URL.Path)) })
 	strict := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if strings.ContainsAny(r.URL.Path, "\x00.") {
@@ -62,6 +65,7 @@ func TestCheckPathsUnknown(t *testing.T) {
 		{"HEAD_beside_a_page_for_all", map[string]http.Handler{"!HEAD /files": secret, "/": page}},
 		{"page", map[string]http.Handler{"!GET /v1/any": secret, "/": page}},
 		{"page_with_nonces", map[string]http.Handler{"!GET /api/orders": secret, "GET /": nonces}},
+		{"page_with_the_time", map[string]http.Handler{"!GET /v1/any": secret, "/": clock}},
 		{"page_that_names_the_path", map[string]http.Handler{"!GET /v1/any": secret, "/": echo}},
 		{"page_with_nothing_but_the_path", map[string]http.Handler{"!GET /v1/any": secret, "/": onlyEcho}},
 		{"page_that_fails_for_odd_paths", map[string]http.Handler{"!GET /v1/any": secret, "!GET /a/{id}": secret, "/": strict}},
@@ -159,6 +163,20 @@ func TestCheckPathsAmongOthers(t *testing.T) {
 			wantFailures(t, got, tc.want...)
 		})
 	}
+}
+
+// TestCheckPathsOfTheSameShape: an answer of the guarded route that differs by one word
+// from those of a public neighbour is past the guard, though theirs repeat their paths.
+func TestCheckPathsOfTheSameShape(t *testing.T) {
+	m := http.NewServeMux()
+	m.HandleFunc("GET /users/{name}", func(w http.ResponseWriter, r *http.Request) { fmt.Fprintf(w, `{"name":%q}`, r.PathValue("name")) })
+	m.Handle("GET /users/root", says(`{"name":"swordfish"}`))
+	h := comparing(t, m, func(r *http.Request) bool { return r.RequestURI == "/users/root" })
+	defer oauthtest.ListSpellings(1000)()
+	got := failuresOf(func(t testing.TB) {
+		oauthtest.CheckPaths(t, h, []string{"GET /users/root", "GET /users/{name}"}, "GET /users/{name}")
+	})
+	wantFailures(t, got, `"/%75sers/root": 200 OK`)
 }
 
 // TestCheckPathsPages: a page that is only like the one for all paths is past the guard.

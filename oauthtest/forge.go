@@ -110,6 +110,7 @@ func (f *forgery) lacks(needs []string) string {
 		"hs256":          alg == "HS256",
 		"rsa":            ownRSA,
 		"pkcs1":          ownRSA && strings.HasPrefix(alg, "RS"),
+		"not-rs512":      alg != "RS512",
 		"pss":            ownRSA && strings.HasPrefix(alg, "PS"),
 		"ec":             strings.HasPrefix(alg, "ES"),
 		"ed25519":        alg == "EdDSA" || alg == "Ed25519",
@@ -137,7 +138,7 @@ func (f *forgery) begin(vars map[string]string) (*making, error) {
 		edit(t)
 	}
 	if _, unset := t.claims["aud"].(noAudience); unset {
-		return nil, errors.New("oauthtest: the audience is not known yet: call VerifierConfig first, or use the Audience edit")
+		return nil, errors.New("oauthtest: the audience is not known yet: set Config.Audience, call VerifierConfig first, or use the Audience edit")
 	}
 	return &making{f: f, draft: t, vars: vars}, nil
 }

@@ -99,6 +99,34 @@ func TestCheckRoutesGoesOn(t *testing.T) {
 	})
 }
 
+// TestCheckRoutesChangingRefusals: times and addresses in the guard's own refusals are no
+// sign of a handler.
+func TestCheckRoutesChangingRefusals(t *testing.T) {
+	n := 0
+	for name, body := range map[string]func(r *http.Request) string{
+		"time": func(*http.Request) string {
+			n++
+			return fmt.Sprintf(`{"status":401,"timestamp":"2024-05-06T15:04:05.%03dZ"}`, n/3%1000)
+		},
+		"milliseconds": func(*http.Request) string { n++; return fmt.Sprintf(`{"status":401,"at":%d}`, 1715007845000+n/3) },
+		"instance":     func(r *http.Request) string { return `{"instance":"https://` + r.Host + r.URL.Path + `"}` },
+	} {
+		t.Run(name, func(t *testing.T) {
+			h := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				challenge := `Bearer realm="orders"`
+				if r.Header.Get("Authorization") != "" {
+					challenge += `, error="invalid_token"`
+				}
+				w.Header().Set("WWW-Authenticate", challenge)
+				w.Header().Set("Content-Type", "application/json")
+				w.WriteHeader(http.StatusUnauthorized)
+				io.WriteString(w, body(r))
+			})
+			oauthtest.CheckRoutes(t, h, []string{"GET /a/{id}", "GET /b", "GET /c", "GET /d/e", "GET /f"})
+		})
+	}
+}
+
 // TestCheckRoutesEndless: a refusal that a handler goes on with for ever, or for long.
 func TestCheckRoutesEndless(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

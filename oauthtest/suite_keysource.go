@@ -86,7 +86,7 @@ func (c keySourceCheck) play(t testing.TB, make func(t testing.TB, as *Server) v
 const (
 	suiteAPI   = "https://api.test"
 	suiteLife  = 1000 * time.Hour // of tokens that only the suite itself verifies
-	cooldown   = 10 * time.Minute // the freshLimit cooldown of DF-09
+	cooldown   = 10 * time.Minute // the longest one of DF-09
 	freshLimit = 24 * time.Hour   // freshness, by DF-08
 	staleLimit = 72 * time.Hour   // how long old keys may serve, by DF-10
 	promptly   = time.Second

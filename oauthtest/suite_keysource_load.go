@@ -75,7 +75,7 @@ func (k *keySourceTest) recovers() {
 func (k *keySourceTest) outage(begin, end func()) {
 	k.warm()
 	begin()
-	refused := within(staleLimit+time.Hour, 20*time.Minute, func() bool {
+	refused := within(freshLimit+staleLimit+time.Hour, 20*time.Minute, func() bool {
 		set, err := k.try()
 		if err != nil {
 			k.refuses(err)
@@ -85,7 +85,7 @@ func (k *keySourceTest) outage(begin, end func()) {
 		return err != nil
 	})
 	if !refused {
-		k.Errorf("old keys are served %v into an outage, and it seems for ever: a withdrawn key would never leave (KS-12)", staleLimit)
+		k.Errorf("old keys are served %v into an outage, and it seems for ever: a withdrawn key would never leave (KS-12)", freshLimit+staleLimit)
 	}
 	end()
 	k.recovers()
