@@ -191,6 +191,7 @@ func TestCatalogueCoversRows(t *testing.T) {
 func TestCatalogueForges(t *testing.T) {
 	for _, alg := range []string{"RS256", "PS256", "ES256", "ES384", "EdDSA", "HS256", "HS384"} {
 		t.Run("TA-24/"+alg, func(t *testing.T) {
+			OneOfMany(t, alg == "ES256")
 			f := forgeryFor(t, alg)
 			f.scope, f.other = "read write", forgeryFor(t, "ES256")
 			f.other.other = f

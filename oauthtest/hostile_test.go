@@ -65,6 +65,7 @@ func anyVerifier(t testing.TB, as *oauthtest.Server, alg string) *verifier.Verif
 func TestHostile(t *testing.T) {
 	for _, alg := range []string{"RS256", "PS256", "ES256", "Ed25519", "HS256"} {
 		t.Run("TA-24/"+alg, func(t *testing.T) {
+			oauthtest.OneOfMany(t, alg == "ES256")
 			as := oauthtest.NewServer(t, func(c *oauthtest.Config) { c.Algorithm = alg })
 			h := guarded(t, anyVerifier(t, as, alg))
 			n := 0
