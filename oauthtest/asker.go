@@ -149,8 +149,14 @@ func (a *asker) send(readBody bool, method, host, target string, lines ...string
 	return a.noted(got, method, host, target)
 }
 
+// to is r as the answer to this request.
+func (r routeReply) to(method, host, target string) routeReply {
+	r.asked, r.url = method+" "+target, host+target
+	return r
+}
+
 func (a *asker) noted(got routeReply, method, host, target string) routeReply {
-	got.asked, got.url = method+" "+target, host+target
+	got = got.to(method, host, target)
 	a.limited = a.limited || got.status == http.StatusTooManyRequests
 	return got
 }

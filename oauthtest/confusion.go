@@ -210,9 +210,7 @@ func (a *asker) asUnknown(r routeReply, method, host string, unknown []strangers
 
 // end asks for target and follows redirects, as a client does.
 func (a *asker) end(method, host, target string) routeReply {
-	got := a.follow(method, host, target)
-	got.asked, got.url = method+" "+target, host+target
-	return got
+	return a.follow(method, host, target).to(method, host, target)
 }
 
 func (a *asker) follow(method, host, target string) routeReply {
