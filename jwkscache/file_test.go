@@ -47,12 +47,11 @@ func inFile(t *testing.T, name string, test func(w *world, path string)) {
 	})
 }
 
-// holds tells which keys the cache has.
+// holds tells which keys the cache serves now. To ask may begin a refresh behind it.
 func (w *world) holds() string {
 	w.Helper()
-	w.keys()
 	var ids []string
-	for _, k := range w.cache.Status().Keys {
+	for _, k := range w.keys().Describe() {
 		ids = append(ids, k.ID)
 	}
 	return strings.Join(ids, ",")

@@ -6,7 +6,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"runtime"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -14,6 +13,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/bearerguard/bearerguard/internal/leaktest"
 	"github.com/bearerguard/bearerguard/jwkscache"
 	"github.com/bearerguard/bearerguard/verifier"
 )
@@ -189,12 +189,12 @@ func TestJoinedSteady(t *testing.T) {
 		}
 	})
 	t.Run("KS-25/no_goroutine", func(t *testing.T) {
-		before := runtime.NumGoroutine()
+		before := leaktest.Count()
 		during := 0
 		watching := &sourcePart{}
 		keys := parsed("three")
 		watching.keys = func(context.Context, *verifier.Miss) (*verifier.KeySet, error) {
-			during = runtime.NumGoroutine()
+			during = leaktest.Count()
 			return keys, nil
 		}
 		watched := joinParts(t, staticPart(t, "two"), watching)

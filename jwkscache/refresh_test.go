@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -17,6 +16,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/bearerguard/bearerguard/internal/leaktest"
 	"github.com/bearerguard/bearerguard/jwkscache"
 	"github.com/bearerguard/bearerguard/verifier"
 )
@@ -83,7 +83,7 @@ func TestSingleFlight(t *testing.T) {
 		w.on(jwksURL, slow(time.Hour, nil))
 		go w.cache.Keys(w.Context(), nil)
 		synctest.Wait() // the one fetch is under way
-		before := runtime.NumGoroutine()
+		before := leaktest.Count()
 		for range 3 {
 			w.together(1000, func() {
 				ctx, cancel := context.WithTimeout(w.Context(), time.Millisecond)
@@ -93,14 +93,7 @@ func TestSingleFlight(t *testing.T) {
 			})
 		}
 		synctest.Wait()
-		after := runtime.NumGoroutine()
-		for range 10_000 { // finalizers that run just now count, too, and end
-			if after <= before {
-				break
-			}
-			runtime.Gosched()
-			after = runtime.NumGoroutine()
-		}
+		after := leaktest.Count()
 		if after > before {
 			w.Errorf("%d goroutines, %d before", after, before)
 		}

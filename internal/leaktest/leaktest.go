@@ -60,6 +60,11 @@ func remaining(before map[string]string, limit time.Duration) []string {
 	}
 }
 
+// Count returns how many goroutines of the program there are, the caller's included.
+// [runtime.NumGoroutine] counts those of the runtime, too, that run finalizers and
+// cleanups and come and go as they like.
+func Count() int { return len(goroutines()) + 1 }
+
 // goroutines returns the stack of every goroutine but the caller's by its id,
 // which the runtime never uses twice.
 func goroutines() map[string]string {

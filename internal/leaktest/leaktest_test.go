@@ -10,13 +10,16 @@ import (
 )
 
 func TestRemaining(t *testing.T) {
-	before := goroutines()
+	before, count := goroutines(), Count()
 	release, ended := make(chan struct{}), make(chan struct{})
 	go parked(release, ended)
 
 	left := remaining(before, 0)
 	if len(left) != 1 || !strings.Contains(left[0], "leaktest.TestRemaining") {
 		t.Errorf("a parked goroutine is reported as %q", left)
+	}
+	if n := Count(); n != count+1 {
+		t.Errorf("%d goroutines, %d before", n, count)
 	}
 	if again := remaining(goroutines(), 0); len(again) != 0 {
 		t.Errorf("a goroutine that was there before is reported: %q", again)
