@@ -28,9 +28,10 @@ type Challenge struct {
 // not quoted (RFC 9110 §11.2, §11.5, §11.6.1); and in a Bearer challenge no parameter at
 // all, an empty error, characters that error, error_description, error_uri or scope may
 // not have, and a scope that is not a list of scope tokens with single spaces (RFC 6750
-// §3). Challenges that carry token68 instead of parameters, as Negotiate does, are not
-// read, nor are lines of more than 16 KiB. No line: no challenges and no error. Errors name
-// the line by its number, and hold no value.
+// §3). Two things that are allowed are errors as well: token68 instead of parameters, which
+// Negotiate sends, and a line of more than 16 KiB. No line: no challenges and no error.
+// Errors name the line and the challenge by their numbers; they hold no value and no scheme,
+// and no name of a parameter but those that are well known.
 func ParseChallenges(h http.Header) ([]Challenge, error) {
 	var found []Challenge
 	for i, line := range h.Values("WWW-Authenticate") {

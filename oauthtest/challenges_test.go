@@ -69,6 +69,12 @@ func TestParseChallengesRefuses(t *testing.T) {
 		{"TA-25/quote_in_scope", `Bearer scope="a\"b"`, "scope"},
 		{"TA-25/relative_error_uri", `Bearer error_uri="/docs"`, "error_uri"},
 		{"TA-25/space_in_error_uri", `Bearer error_uri="https://a.example/a b"`, "error_uri"},
+		{"TA-25/parameter_twice_is_named", `Bearer realm="a", REALM="b"`, "challenge 1: parameter realm occurs twice"},
+		{"TA-25/second_challenge_is_counted", `Basic realm="a", Bearer error_uri=`, "challenge 2: parameter error_uri: "},
+		{"TA-25/unknown_parameter_is_not_named", `Bearer realms="a", REALMS="b"`, "challenge 1: a parameter occurs twice"},
+		{"TA-25/token68_without_padding", `Negotiate YWJj`, ""},
+		{"TA-25/token68_with_one_equals_sign", `Negotiate YWI=`, "challenge 1: a parameter: "},
+		{"TA-25/token68_with_two_equals_signs", `Negotiate YQ==`, "challenge 1: a parameter: "},
 		{"TA-25/empty_line", ``, ""},
 		{"TA-25/empty_element", `Bearer realm="a",, scope="b"`, ""},
 		{"TA-25/no_comma", `Bearer realm="a" scope="b"`, ""},
@@ -98,8 +104,12 @@ func TestParseChallengesRefuses(t *testing.T) {
 		}
 	})
 	t.Run("TA-25/errors_hold_no_value", func(t *testing.T) {
-		for _, format := range []string{`Bearer scope="%s  x"`, `Bearer error_description="%s\\"`, `Bearer realm=%s`, `Bearer %s`} {
-			if _, err := oauthtest.ParseChallenges(challengeLines(fmt.Sprintf(format, "canary"))); err == nil || strings.Contains(err.Error(), "canary") {
+		for _, format := range []string{
+			`Bearer scope="%s  x"`, `Bearer error_description="%s\\"`, `Bearer realm=%s`, `Bearer realm="%s`, "Bearer realm=\"%s\x00\"", `Bearer realm="a"%s`,
+			`Bearer %s`, `Negotiate %s=`, `Negotiate %s==`, `Negotiate x/%s=`, `Negotiate %s="`, `Bearer a="b", %s=`, // token68, or taken for it
+			`Bearer %s="a", %[1]s="b"`, `%s x`, `%s  x=`, `%s realm=x`, `Basic realm="a", %s x`,
+		} {
+			if _, err := oauthtest.ParseChallenges(challengeLines(fmt.Sprintf(format, "canary"))); err == nil || strings.Contains(strings.ToLower(err.Error()), "canary") {
 				t.Errorf("%s: %v", format, err)
 			}
 		}

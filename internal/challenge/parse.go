@@ -5,6 +5,7 @@ package challenge
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -12,6 +13,9 @@ import (
 // the grammar of RFC 9110 §11.6.1, read as strictly as a sender must write it (no
 // empty list elements, BWS or token68). Parameter names come back in lower case;
 // a name that occurs twice in one challenge is an error (§11.2).
+//
+// An error counts the challenges and names no scheme, and of the parameters only those
+// of named: a token that stands in the wrong place is read as one or the other.
 func Parse(line string) ([]Challenge, error) {
 	p := parser{rest: line}
 	var found []Challenge
@@ -23,7 +27,7 @@ func Parse(line string) ([]Challenge, error) {
 		c := Challenge{Scheme: scheme}
 		more, err := p.params(&c)
 		if err != nil {
-			return nil, fmt.Errorf("challenge %s: %w", scheme, err)
+			return nil, fmt.Errorf("challenge %d: %w", len(found)+1, err)
 		}
 		found = append(found, c)
 		if !more {
@@ -71,13 +75,26 @@ func (p *parser) param(c *Challenge) error {
 	}
 	value, err := p.value()
 	if err != nil {
-		return fmt.Errorf("parameter %s: %w", name, err)
+		return fmt.Errorf("%s: %w", label(name), err)
 	}
 	if _, dup := c.Get(name); dup {
-		return fmt.Errorf("parameter %s occurs twice", name)
+		return fmt.Errorf("%s occurs twice", label(name))
 	}
 	c.Params = append(c.Params, Param{name, value})
 	return nil
+}
+
+// named are the parameters of RFC 6750 §3, RFC 9449 §7.1, RFC 9470 §3 and RFC 9728 §5.1.
+var named = []string{
+	"realm", "scope", "error", "error_description", "error_uri",
+	"algs", "acr_values", "max_age", "resource_metadata",
+}
+
+func label(name string) string {
+	if slices.Contains(named, name) {
+		return "parameter " + name
+	}
+	return "a parameter"
 }
 
 func (p *parser) value() (string, error) {
