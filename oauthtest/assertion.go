@@ -152,7 +152,8 @@ func (st *store) firstUse(client, jti string, exp, now time.Time) string {
 	return ""
 }
 
-// clientKeys reads the public keys of a client.
+// clientKeys reads the public keys of a client. It passes over those of a type that is not
+// known here (RFC 7517 §5), but not over all of them.
 func clientKeys(jwks []byte) ([]*jose.Key, error) {
 	doc, err := strictjson.ParseObject(jwks)
 	if err != nil {
@@ -165,6 +166,9 @@ func clientKeys(jwks []byte) ([]*jose.Key, error) {
 	}
 	var keys []*jose.Key
 	for _, jwk := range list {
+		if unknownType(jwk.Raw()) {
+			continue
+		}
 		k, err := jose.ParseKey(jwk.Raw())
 		switch {
 		case err != nil:
@@ -174,5 +178,15 @@ func clientKeys(jwks []byte) ([]*jose.Key, error) {
 		}
 		keys = append(keys, k)
 	}
+	if len(keys) == 0 {
+		return nil, errors.New("no key of the types RSA, EC and OKP")
+	}
 	return keys, nil
+}
+
+// unknownType leaves it to others to say what is wrong with a key that has no type at all.
+func unknownType(jwk []byte) bool {
+	o, err := strictjson.ParseObject(jwk)
+	kty := text(o, "kty")
+	return err == nil && kty != "" && !slices.Contains([]string{"RSA", "EC", "OKP", "oct"}, kty)
 }

@@ -70,12 +70,10 @@ func (s *Server) request(params url.Values) (p *pending, location string, err er
 		return nil, "", err
 	}
 	refused := s.check(p, params)
-	if refused == nil && !s.hold(p) {
-		refused = &refusal{"temporarily_unavailable", "too many requests wait for a decision"}
-	}
 	if refused != nil {
 		return nil, s.refuse(p, refused), nil
 	}
+	s.hold(p)
 	return p, "", nil
 }
 
@@ -194,8 +192,11 @@ func (s *Server) checkChallenge(p *pending, params url.Values) *refusal {
 
 func (s *Server) checkScope(p *pending, params url.Values) *refusal {
 	scopes, ok := p.client.grantScopes(params.Get("scope"))
-	if !ok {
+	switch {
+	case !ok:
 		return badScope
+	case s.lacksIDToken(scopes):
+		return noIDToken
 	}
 	p.scopes = scopes
 	return nil

@@ -106,6 +106,21 @@ func TestAssertion(t *testing.T) {
 	}
 }
 
+// A key of a type that is not known here does not keep the others from their work
+// (RFC 7517 §5).
+func TestAssertionBesideUnknownKey(t *testing.T) {
+	t.Run("TA-13/assertion_beside_a_key_of_unknown_type", func(t *testing.T) {
+		key := newClientKey(t, nil)
+		as := newGrants(t, func(c *oauthtest.Config) {
+			set := strings.Replace(string(key.set), "[", `[{"kty":"AKP","alg":"ML-DSA-44","pub":"AA"},`, 1)
+			c.Clients = append(c.Clients, oauthtest.Client{ID: "signer", Keys: []byte(set)})
+		})
+		wantAnswer(t, tokenRequest(t, as, byClientCredentials+jwtBearer+key.assertion(t, as.Issuer())), want200, "")
+		stranger := newClientKey(t, nil).assertion(t, as.Issuer())
+		wantAnswer(t, tokenRequest(t, as, byClientCredentials+jwtBearer+stranger), want401, "invalid_client")
+	})
+}
+
 func TestAssertionForm(t *testing.T) {
 	as, key := newSigner(t, jsonObject{"kid": "1"})
 	good := func(edits ...assertionEdit) string { return key.assertion(t, as.Issuer(), edits...) }

@@ -36,11 +36,14 @@ type Config struct {
 	TLS bool
 	// Algorithm signs every token. "" means RS256; also RS384, RS512, PS256, PS384,
 	// PS512, ES256, ES384, ES512, EdDSA and Ed25519 (RFC 7518 §3.1, RFC 9864 §2.2), and
-	// HS256, HS384 and HS512, for [Server.SymmetricConfig] only: there is no key set then.
+	// HS256, HS384 and HS512, for [Server.SymmetricConfig] only: there is no key set then,
+	// and no ID token, whose key would have to be the client's secret instead of the API's
+	// (OpenID Connect Core 1.0 §10.1), so that nobody may ask for the scope openid.
 	Algorithm string
-	// Key signs until the first Rotate; its kid is its thumbprint (RFC 7638), so that
-	// tokens can be the same in every run. It must fit Algorithm. nil means a key made for
-	// this server.
+	// Key signs until the first Rotate; its kid is its thumbprint (RFC 7638), so that with
+	// Now and Random tokens can be the same in every run: those of RS256, RS384, RS512,
+	// EdDSA and Ed25519. Signatures of the others are random, and secrets of HMAC new for
+	// each server. It must fit Algorithm. nil means a key made for this server.
 	Key crypto.Signer
 	// Random is where codes, refresh tokens and jti come from. nil means crypto/rand.
 	// Reads are serialized; an error of it is a panic. It is for golden files: what it
@@ -146,12 +149,12 @@ func (c Config) complete() (Config, error) {
 	if hook.Nil(c.Random) {
 		c.Random = rand.Reader
 	}
-	return c, errors.Join(c.checkIssuer(), c.checkAlgorithm(), c.checkKey(), c.checkAudience(), c.checkClients(), c.checkUsers(), c.checkLifetimes())
+	return c, errors.Join(c.checkIssuer(), c.checkAlgorithm(), c.checkKey(), c.checkAudience(), c.checkClients(), c.checkUsers(), c.checkEdits(), c.checkLifetimes())
 }
 
 // checkIssuer leaves the rest to those who read tokens: what it accepts, such as a name
 // with letters beyond ASCII or a space in the path, a verifier and a cache may refuse,
-// and VerifierConfig then fails the test with what they say.
+// and VerifierConfig then says what they say.
 func (c Config) checkIssuer() error {
 	if c.Issuer == "" {
 		return nil

@@ -7,9 +7,11 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
+	"github.com/bearerguard/bearerguard/internal/jose"
 	"github.com/bearerguard/bearerguard/internal/scopetoken"
 )
 
@@ -21,7 +23,7 @@ func (c Config) checkClients() error {
 			errs = append(errs, fmt.Errorf("oauthtest: Clients: ID %q is empty or used twice", cl.ID))
 		}
 		seen[cl.ID] = true
-		for _, err := range []error{cl.checkKeys(), cl.checkScopes(), cl.checkRedirects()} {
+		for _, err := range []error{cl.checkKeys(), cl.checkScopes(), c.checkOpenID(cl), cl.checkRedirects(), checkEdits(cl.TokenEdits)} {
 			if err != nil {
 				errs = append(errs, fmt.Errorf("oauthtest: Clients: %q: %w", cl.ID, err))
 			}
@@ -48,6 +50,21 @@ func (c Client) checkScopes() error {
 		if !scopetoken.Valid(s) {
 			return fmt.Errorf("field Scopes: %q is not a scope token (RFC 6749 §3.3)", s)
 		}
+	}
+	return nil
+}
+
+// checkOpenID: a client that asks for no scope asks for all of its own.
+func (c Config) checkOpenID(cl Client) error {
+	if jose.HMAC(c.Algorithm) && slices.Contains(cl.Scopes, "openid") {
+		return fmt.Errorf("field Scopes holds openid, but with %s there is no ID token: leave it out, or set another Algorithm", c.Algorithm)
+	}
+	return nil
+}
+
+func (c Config) checkEdits() error {
+	if err := checkEdits(c.TokenEdits); err != nil {
+		return fmt.Errorf("oauthtest: TokenEdits: %w", err)
 	}
 	return nil
 }

@@ -69,6 +69,17 @@ func TestGrantConfigFaults(t *testing.T) {
 		{"keys_single_jwk", keys(string(private)), "Keys"},
 		{"keys_secret", keys(`{"keys":[{"kty":"oct","k":"c2VjcmV0"}]}`), "Keys"},
 		{"keys_empty", keys(""), "Keys"},
+		{"keys_beside_an_unknown_type", keys(strings.Replace(string(key.set), "[", `[{"kty":"AKP","alg":"ML-DSA-44","pub":"AA"},`, 1)), ""},
+		{"keys_of_unknown_type", keys(`{"keys":[{"kty":"AKP","alg":"ML-DSA-44","pub":"AA"}]}`), "RSA, EC and OKP"},
+		{"keys_beside_a_secret", keys(strings.Replace(string(key.set), "[", `[{"kty":"oct","k":"c2VjcmV0"},`, 1)), "Keys"},
+		{"keys_beside_one_without_type", keys(strings.Replace(string(key.set), "[", `[{"x":"y"},`, 1)), "kty"},
+		{"keys_beside_no_object", keys(strings.Replace(string(key.set), "[", `[1,`, 1)), "Keys"},
+		{"openid", client(func(c *oauthtest.Client) { c.Scopes = []string{"a", "openid"} }), ""},
+		{"openid_with_HMAC", func(c *oauthtest.Config) {
+			c.Algorithm, c.Clients = "HS256", []oauthtest.Client{{ID: "app", Scopes: []string{"a", "openid"}}}
+		}, "field Scopes holds openid"},
+		{"nil_edit_of_client", client(func(c *oauthtest.Client) { c.TokenEdits = []oauthtest.Edit{oauthtest.Scope("a"), nil} }), `"app": edit 2 is nil`},
+		{"nil_edit", func(c *oauthtest.Config) { c.TokenEdits = []oauthtest.Edit{nil} }, "TokenEdits: edit 1 is nil"},
 		{"users_none", users([]oauthtest.User{}...), ""},
 		{"user_without_subject", users(oauthtest.User{Name: "A"}), "Subject"},
 		{"user_twice", users(oauthtest.User{Subject: "a"}, oauthtest.User{Subject: "a"}), "Subject"},

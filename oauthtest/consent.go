@@ -5,7 +5,6 @@ package oauthtest
 import (
 	"errors"
 	"fmt"
-	"maps"
 	"net/http"
 	"net/url"
 	"slices"
@@ -24,31 +23,19 @@ var (
 	errTicket = errors.New("this page was used already, or is too old: start again at the client")
 	errUser   = errors.New("there is no such user: see Config.Users")
 	errDevice = errors.New("the code is unknown, too old or used already: take the one that the device shows now")
-	errBusy   = errors.New("too many pages are open: try again later")
+	errNoUser = errors.New("the user is empty: leave the argument out for the first one, or name the Subject of one of Config.Users")
 )
-
-// room makes place for one more entry, and says whether there is one.
-func room[V any](m map[string]V, most int, expired func(V) bool) bool {
-	if len(m) >= most {
-		maps.DeleteFunc(m, func(_ string, v V) bool { return expired(v) })
-	}
-	return len(m) < most
-}
 
 // hold keeps p under a fresh ticket. It says which request a form decides, not whose
 // browser sends it: whoever opened a page can have its ticket sent by the browser of
 // somebody else. What stops that here is the look at Sec-Fetch-Site; a server with
-// real users also binds the ticket to their session (RFC 6749 §10.12).
-func (s *Server) hold(p *pending) bool {
-	now := s.cfg.Now()
-	p.ticket, p.expires = s.random(), now.Add(pendingLifetime)
+// real users also binds the ticket to their session (RFC 6749 §10.12). There is always
+// room: the oldest page makes it.
+func (s *Server) hold(p *pending) {
+	p.ticket, p.expires = s.random(), s.cfg.Now().Add(pendingLifetime)
 	s.store.mu.Lock()
 	defer s.store.mu.Unlock()
-	if !room(s.store.pending, maxPending, func(p *pending) bool { return !now.Before(p.expires) }) {
-		return false
-	}
-	s.store.pending[p.ticket] = p
-	return true
+	s.store.addPending(p)
 }
 
 // take ends the wait of the request under ticket: a ticket is good once.
@@ -56,8 +43,7 @@ func (s *Server) take(ticket string) (*pending, error) {
 	now := s.cfg.Now() // not under mu: it may be the test's own
 	s.store.mu.Lock()
 	defer s.store.mu.Unlock()
-	p := s.store.pending[ticket]
-	delete(s.store.pending, ticket)
+	p := s.store.takePending(ticket)
 	if p == nil || !now.Before(p.expires) {
 		return nil, errTicket
 	}
@@ -132,7 +118,8 @@ func (s *Server) granted(p *pending, subject string) (*authorization, error) {
 // browser would be sent to, with code, state and iss (RFC 6749 §4.1.2, RFC 9207 §2), or
 // with error where the request is one that the client hears is wrong. The error is
 // what the user would read on a page instead: the redirect URI is not the client's,
-// for example.
+// for example; or it says why there would be no page: a [Fault] of the authorization
+// endpoint, whichever it is, an outage, or that the server is closed.
 func (s *Server) Approve(authorizationURL string, user ...string) (redirectURL string, err error) {
 	return s.script(authorizationURL, true, user)
 }
@@ -147,6 +134,9 @@ func (s *Server) script(authorizationURL string, allow bool, user []string) (str
 	if want := s.endpoint("/authorize"); endpoint != want {
 		return "", fmt.Errorf("oauthtest: the URL does not begin with the authorization endpoint %s", want)
 	}
+	if err := s.reach(EndpointAuthorization); err != nil {
+		return "", scriptError(err)
+	}
 	params, err := url.ParseQuery(query)
 	if err != nil {
 		return "", errors.New("oauthtest: the query of the URL cannot be read")
@@ -160,7 +150,8 @@ func (s *Server) script(authorizationURL string, allow bool, user []string) (str
 
 // ApproveDevice lets the device in whose user code this is (RFC 8628 §3.3), as the
 // device page does when a user presses "Allow". Case and hyphens of the code do not
-// matter. user is the Subject of one of Config.Users; left out, it is the first.
+// matter. user is the Subject of one of Config.Users; left out, it is the first. It fails
+// like Approve where there would be no page.
 func (s *Server) ApproveDevice(userCode string, user ...string) error {
 	return s.scriptDevice(userCode, true, user)
 }
@@ -169,6 +160,9 @@ func (s *Server) ApproveDevice(userCode string, user ...string) error {
 func (s *Server) DenyDevice(userCode string) error { return s.scriptDevice(userCode, false, nil) }
 
 func (s *Server) scriptDevice(userCode string, allow bool, user []string) error {
+	if err := s.reach(EndpointDevicePage); err != nil {
+		return scriptError(err)
+	}
 	p, err := s.deviceRequest(userCode)
 	if err == nil {
 		_, err = s.decideAs(p, allow, user)
@@ -176,14 +170,33 @@ func (s *Server) scriptDevice(userCode string, allow bool, user []string) error 
 	return scriptError(err)
 }
 
-func (s *Server) decideAs(p *pending, allow bool, user []string) (string, error) {
-	switch len(user) {
-	case 0:
-		return s.settle(p.ticket, "", allow)
-	case 1:
-		return s.settle(p.ticket, user[0], allow)
+// reach says why a browser would not get to the page of an endpoint. Asking counts as a
+// request that meets its fault.
+func (s *Server) reach(e Endpoint) error {
+	select {
+	case <-s.done:
+		return fmt.Errorf("the %s endpoint does not answer: the server is closed", e)
+	default:
 	}
-	return "", errors.New("one user can decide, not several")
+	if _, faulty := s.fault(e); faulty {
+		return fmt.Errorf("the %s endpoint has a fault: end it by SetFault with the zero Fault", e)
+	}
+	if s.outage.Load() {
+		return fmt.Errorf("the %s endpoint is out of service: end that by SetOutage(false)", e)
+	}
+	return nil
+}
+
+func (s *Server) decideAs(p *pending, allow bool, user []string) (string, error) {
+	switch {
+	case len(user) == 0:
+		return s.settle(p.ticket, "", allow)
+	case len(user) > 1:
+		return "", errors.New("one user can decide, not several")
+	case user[0] == "":
+		return "", errNoUser
+	}
+	return s.settle(p.ticket, user[0], allow)
 }
 
 func scriptError(err error) error {

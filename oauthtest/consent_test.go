@@ -148,21 +148,29 @@ func TestConsentLifetime(t *testing.T) {
 	}
 }
 
-// TestConsentMemory: requests without end cost a bounded memory, and old ones make
-// place for new ones.
+// TestConsentMemory: requests without end cost a bounded memory. The oldest make place for
+// new ones, under a clock that stands still, too.
 func TestConsentMemory(t *testing.T) {
-	c := newClock()
-	as := newConsent(t, c.in)
-	for range 1000 {
-		get(t, stay(as), consentURL(as))
+	as := newConsent(t, newClock().in)
+	var pages []answer
+	open := func(n int) {
+		for range n {
+			pages = append(pages, get(t, stay(as), consentURL(as)))
+		}
 	}
-	full := get(t, stay(as), consentURL(as))
-	if params := sentTo(t, as, full.header.Get("Location"), webCallback); params.Get("error") != "temporarily_unavailable" {
-		t.Errorf("%v", params)
-	}
-	c.pass(10 * time.Minute)
-	if a := get(t, stay(as), consentURL(as)); a.status != want200 {
+	open(1000)
+	if a := decide(t, as, pages[500], "allow"); a.status != http.StatusSeeOther { // which leaves room for one
 		t.Errorf("%d %s", a.status, a.body)
+	}
+	open(1)
+	if a := decide(t, as, pages[0], "allow"); a.status != http.StatusSeeOther {
+		t.Errorf("the first of 1000: %d %s", a.status, a.body)
+	}
+	open(3)
+	for i, gone := range map[int]bool{1: true, 2: true, 3: false, 999: false, 1003: false} {
+		if a := decide(t, as, pages[i], "allow"); (a.status == want400) != gone {
+			t.Errorf("page %d: %d %s", i, a.status, a.body)
+		}
 	}
 }
 
@@ -200,7 +208,7 @@ func TestConsentUser(t *testing.T) {
 	}
 	for _, tc := range []struct {
 		name, user, want string
-	}{{"first", "", "user-1"}, {"chosen", "user-2", "user-2"}} {
+	}{{"none", "", "user-1"}, {"first", "user-1", "user-1"}, {"second", "user-2", "user-2"}} {
 		t.Run(tc.name+"_by_form", func(t *testing.T) {
 			form := url.Values{"ticket": {ticketOf(t, get(t, stay(as), consentURL(as)))}, "decision": {"allow"}, "user": {tc.user}}
 			a := post(t, stay(as), as.Issuer()+"/authorize", form)
@@ -209,7 +217,11 @@ func TestConsentUser(t *testing.T) {
 			}
 		})
 		t.Run(tc.name+"_by_script", func(t *testing.T) {
-			location, err := as.Approve(consentURL(as), tc.user)
+			var users []string
+			if tc.user != "" {
+				users = append(users, tc.user)
+			}
+			location, err := as.Approve(consentURL(as), users...)
 			if got := subject(t, location); err != nil || got != tc.want {
 				t.Errorf("subject %q, %v", got, err)
 			}
@@ -234,6 +246,7 @@ func TestScriptedConsent(t *testing.T) {
 		{"no_query", as.Issuer() + "/authorize", "client_id names no client", nil},
 		{"malformed_query", as.Issuer() + "/authorize?%zz", "cannot be read", nil},
 		{"unknown_user", consentURL(as), "no such user", []string{"user-3"}},
+		{"empty_user", consentURL(as), "leave the argument out", []string{""}},
 		{"two_users", consentURL(as), "not several", []string{"user-1", "user-2"}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
@@ -249,4 +262,63 @@ func TestScriptedConsent(t *testing.T) {
 			t.Errorf("%q %v", location, err)
 		}
 	})
+}
+
+// TestScriptMeetsFaults: where a browser would get no page, nothing can be decided.
+func TestScriptMeetsFaults(t *testing.T) {
+	as := newConsent(t)
+	tenant := as.Tenant("/t1")
+	scripts := map[string]struct {
+		endpoint oauthtest.Endpoint
+		run      func(as *oauthtest.Server, userCode string) error
+	}{
+		"Approve":       {oauthtest.EndpointAuthorization, func(as *oauthtest.Server, _ string) error { _, err := as.Approve(consentURL(as)); return err }},
+		"Deny":          {oauthtest.EndpointAuthorization, func(as *oauthtest.Server, _ string) error { _, err := as.Deny(consentURL(as)); return err }},
+		"ApproveDevice": {oauthtest.EndpointDevicePage, func(as *oauthtest.Server, code string) error { return as.ApproveDevice(code) }},
+		"DenyDevice":    {oauthtest.EndpointDevicePage, func(as *oauthtest.Server, code string) error { return as.DenyDevice(code) }},
+	}
+	for name, script := range scripts {
+		want := func(t *testing.T, as *oauthtest.Server, code, text string) {
+			t.Helper()
+			err := script.run(as, code)
+			if (err == nil) != (text == "") || err != nil && (!strings.HasPrefix(err.Error(), "oauthtest: the "+string(script.endpoint)+" endpoint ") || !strings.Contains(err.Error(), text)) {
+				t.Errorf("%v, want %q", err, text)
+			}
+		}
+		t.Run("TA-23/fault_met_by_"+name, func(t *testing.T) {
+			_, code := device(t, as)
+			as.SetFault(script.endpoint, oauthtest.Fault{Status: 500, Next: 2})
+			want(t, as, code, "SetFault")
+			want(t, as, code, "SetFault")
+			for e := range allEndpoints { // that of no other endpoint
+				if e != script.endpoint {
+					as.SetFault(e, oauthtest.Fault{Status: 500})
+					defer as.SetFault(e, oauthtest.Fault{})
+				}
+			}
+			want(t, as, code, "")
+		})
+		t.Run("TA-23/outage_met_by_"+name, func(t *testing.T) {
+			_, code := device(t, as)
+			as.SetOutage(true)
+			want(t, as, code, "SetOutage")
+			_, theirs := device(t, tenant)
+			want(t, tenant, theirs, "")
+			as.SetOutage(false)
+			want(t, as, code, "")
+		})
+		t.Run("TA-01/close_met_by_"+name, func(t *testing.T) {
+			root := newConsent(t)
+			first, second := root.Tenant("/t1"), root.Tenant("/t2")
+			_, code := device(t, first)
+			_, code2 := device(t, second)
+			first.Close()
+			want(t, first, code, "closed")
+			want(t, second, code2, "")
+			_, code2 = device(t, second)
+			root.Close()
+			want(t, second, code2, "closed")
+			want(t, root, "", "closed")
+		})
+	}
 }

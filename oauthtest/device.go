@@ -156,10 +156,12 @@ func (s *Server) poll(client Client, form url.Values) (a *authorization, use nar
 }
 
 // wait answers while the user has not decided. Most devices poll by a ticker, which
-// shakes, so that a little less than the interval is enough.
+// shakes, so that a little less than the interval is enough. If the clock was set back
+// meanwhile, nobody knows how long the device has waited.
 func (d *deviceGrant) wait(now time.Time) *refusal {
 	least := d.interval - max(d.interval/10, 250*time.Millisecond)
-	early := !d.polled.IsZero() && now.Sub(d.polled) < least
+	waited := now.Sub(d.polled)
+	early := !d.polled.IsZero() && waited >= 0 && waited < least
 	d.polled = now
 	if early {
 		d.interval += slowDown

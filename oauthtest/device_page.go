@@ -37,9 +37,7 @@ func (s *Server) deviceRequest(userCode string) (*pending, error) {
 	}
 	client, _ := s.client(d.client)
 	p := &pending{client: client, scopes: d.scopes, audience: d.audience, details: d.details, device: d}
-	if !s.hold(p) {
-		return nil, errBusy
-	}
+	s.hold(p)
 	return p, nil
 }
 

@@ -273,3 +273,25 @@ func TestDeviceInParallel(t *testing.T) {
 		}
 	})
 }
+
+// TestDeviceClockGoesBack: nobody waits for a time to come again that has been.
+func TestDeviceClockGoesBack(t *testing.T) {
+	t.Run("TA-20/clock_set_back", func(t *testing.T) {
+		c := newClock()
+		as := newGrants(t, c.in)
+		device, _ := startDevice(t, as, "")
+		for _, step := range []struct {
+			pass time.Duration
+			code string
+		}{
+			{0, "authorization_pending"},
+			{-time.Hour, "authorization_pending"},
+			{4 * time.Second, "slow_down"}, // the wait begins anew
+			{-time.Second, "authorization_pending"},
+			{0, "slow_down"},
+		} {
+			c.pass(step.pass)
+			wantPoll(t, as, device, step.code)
+		}
+	})
+}

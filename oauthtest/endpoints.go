@@ -55,7 +55,7 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request, e Endpoint) {
 		s.fetches.Add(1)
 	}
 	if f, faulty := s.fault(e); faulty {
-		f.serve(w, r, s.host.done, func(w http.ResponseWriter) { s.answer(w, r, e) })
+		f.serve(w, r, s.done, func(w http.ResponseWriter) { s.answer(w, r, e) })
 		return
 	}
 	s.answer(w, r, e)
@@ -73,10 +73,13 @@ func (s *Server) serveKeys(w http.ResponseWriter, r *http.Request) {
 	s.serveDocument(w, r, s.keySet())
 }
 
-// serveDocument lets scripts of every origin read what is public anyway.
+// serveDocument lets scripts of every origin read what is public anyway. HEAD is GET here,
+// of which net/http leaves out the body (RFC 9110 §9.3.2).
 func (s *Server) serveDocument(w http.ResponseWriter, r *http.Request, body []byte) {
 	w.Header().Set("Access-Control-Allow-Origin", "*")
-	if s.refused(w, r, http.MethodGet) {
+	if r.Method != http.MethodGet && r.Method != http.MethodHead {
+		w.Header().Set("Allow", "GET, HEAD")
+		http.Error(w, "method not allowed", http.StatusMethodNotAllowed)
 		return
 	}
 	if s.cfg.CacheControl != "" {
@@ -84,14 +87,4 @@ func (s *Server) serveDocument(w http.ResponseWriter, r *http.Request, body []by
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.Write(body) // the client has gone
-}
-
-// refused answers to any other method.
-func (s *Server) refused(w http.ResponseWriter, r *http.Request, method string) bool {
-	if r.Method == method {
-		return false
-	}
-	w.Header().Set("Allow", method)
-	http.Error(w, "method not allowed", http.StatusMethodNotAllowed)
-	return true
 }

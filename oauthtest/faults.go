@@ -23,7 +23,8 @@ type Fault struct {
 	Next int
 	// Delay is how long every answer waits.
 	Delay time.Duration
-	// Hang never answers: until the client leaves or the server is closed.
+	// Hang never answers: until the client leaves or the server is closed, a tenant by its
+	// own Close.
 	Hang bool
 	// Reset ends the connection in the middle of the status line; under HTTP/2 it
 	// resets the stream.
@@ -54,15 +55,21 @@ type Fault struct {
 
 // SetFault makes an endpoint misbehave until the next SetFault for it; the zero Fault
 // ends that. It takes precedence over SetOutage. What is under way goes on as it began.
-// It fails the test for an endpoint that the server does not have, and for a status that
-// is none.
+// It is at fault for an endpoint that the server does not have, for a status that is
+// none, and for a negative Next.
 func (s *Server) SetFault(e Endpoint, f Fault) {
-	s.helper()
+	s.tb.Helper()
 	if !slices.Contains(slices.Collect(maps.Values(s.routes)), e) {
-		s.fatalf("oauthtest: SetFault: this server has no endpoint %q", e)
+		s.errorf("oauthtest: SetFault: this server has no endpoint %q", e)
+		return
 	}
 	if f.Status != 0 && (f.Status < 200 || f.Status > 599) {
-		s.fatalf("oauthtest: SetFault: Status %d is not between 200 and 599", f.Status)
+		s.errorf("oauthtest: SetFault: Status %d is not between 200 and 599", f.Status)
+		return
+	}
+	if f.Next < 0 {
+		s.errorf("oauthtest: SetFault: Next %d is negative: leave it out for all requests", f.Next)
+		return
 	}
 	f.Header = canonical(f.Header)
 	s.mu.Lock()

@@ -413,6 +413,7 @@ func TestSetFaultRefuses(t *testing.T) {
 		"status_199":       {oauthtest.EndpointToken, oauthtest.Fault{Status: 199}, "Status"},
 		"status_600":       {oauthtest.EndpointToken, oauthtest.Fault{Status: 600}, "Status"},
 		"status_negative":  {oauthtest.EndpointToken, oauthtest.Fault{Status: -1}, "Status"},
+		"next_negative":    {oauthtest.EndpointToken, oauthtest.Fault{Next: -1, Status: 500}, "Next"},
 	} {
 		t.Run("TA-23/refused_"+name, func(t *testing.T) {
 			got := failureOf(func(t testing.TB) { oauthtest.NewServer(t, es256).SetFault(tc.e, tc.f) })

@@ -104,6 +104,33 @@ func TestGolden(t *testing.T) {
 	}
 }
 
+// TestSameInEveryRun: which algorithms the promise of Config.Key is for.
+func TestSameInEveryRun(t *testing.T) {
+	p256, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	rsaKey, edKey := oldKey(t), ed25519.NewKeyFromSeed(make([]byte, ed25519.SeedSize))
+	for alg, tc := range map[string]struct {
+		key  crypto.Signer
+		same bool
+	}{
+		"RS256": {rsaKey, true}, "RS384": {rsaKey, true}, "RS512": {rsaKey, true}, "EdDSA": {edKey, true}, "Ed25519": {edKey, true},
+		"PS256": {rsaKey, false}, "PS384": {rsaKey, false}, "PS512": {rsaKey, false}, "ES256": {p256, false}, "HS256": {nil, false},
+	} {
+		t.Run("TA-03/same_in_every_run_"+alg, func(t *testing.T) {
+			token := func() string {
+				return oauthtest.NewServer(t, atNoon, func(c *oauthtest.Config) {
+					c.Algorithm, c.Key, c.Random = alg, tc.key, new(counting)
+				}).Token(oauthtest.Audience(api))
+			}
+			if first, second := token(), token(); (first == second) != tc.same {
+				t.Errorf("%s\n%s", first, second)
+			}
+		})
+	}
+}
+
 // The kid of a given key is its thumbprint (RFC 7638), here that of RFC 8037 §A.3.
 func TestThumbprintIsTheKeyID(t *testing.T) {
 	seed, err := hex.DecodeString("9d61b19deffd5a60ba844af492ec2cc44449c5697b326919703bac031cae7f60")

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/bearerguard/bearerguard/internal/jose"
 	"github.com/bearerguard/bearerguard/internal/scopetoken"
 )
 
@@ -73,15 +74,33 @@ func (s *Server) clientCredentials(client Client, form url.Values) (*grant, *ref
 	return g, nil, err
 }
 
+var (
+	noIDToken = &refusal{"invalid_scope", "leave out openid: this server has no ID tokens, since Config.Algorithm is one of HMAC, whose key here is the API's and not the client's (OpenID Connect Core 1.0 section 10.1)"}
+	noTarget  = &refusal{"invalid_target", "the server knows no API that the token could be for: set Config.Audience, of which the parameter resource chooses (RFC 8707 section 2)"}
+)
+
+// lacksIDToken reports whether these scopes ask for an ID token that the server cannot
+// sign: its key would be the client's secret, which public clients do not have (OpenID
+// Connect Core 1.0 §10.1), and with the API's secret the client could make tokens itself.
+func (s *Server) lacksIDToken(scopes []string) bool {
+	return jose.HMAC(s.cfg.Algorithm) && slices.Contains(scopes, "openid")
+}
+
 // requested makes the authorization that a form asks for by scope, resource and
 // authorization_details (RFC 9396 §2), without a resource owner yet.
 func (s *Server) requested(client Client, form url.Values) (*authorization, *refusal) {
 	scopes, ok := client.grantScopes(form.Get("scope"))
-	if !ok {
+	switch {
+	case !ok:
 		return nil, badScope
+	case s.lacksIDToken(scopes):
+		return nil, noIDToken
 	}
 	aud, ok := s.grantAudience(form["resource"])
-	if !ok {
+	switch {
+	case !ok && !form.Has("resource"):
+		return nil, noTarget
+	case !ok:
 		return nil, badTarget
 	}
 	details, refused := askedDetails(form)

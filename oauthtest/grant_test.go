@@ -251,3 +251,29 @@ func TestResource(t *testing.T) {
 		wantAnswer(t, tokenRequest(t, as, "grant_type=client_credentials", auth), want200, "")
 	})
 }
+
+// A server that knows no API says what to do about it, and not that a resource is wrong.
+func TestGrantWithoutAudience(t *testing.T) {
+	as := oauthtest.NewServer(t, es256)
+	for name, tc := range map[string]struct {
+		form  string
+		words []string
+	}{
+		"none":    {"", []string{"Config.Audience", "parameter resource"}},
+		"unknown": {"&resource=" + api, []string{"unknown"}},
+	} {
+		t.Run("TA-15/no_audience_resource_"+name, func(t *testing.T) {
+			a := tokenRequest(t, as, byClientCredentials+tc.form, basic("test-client", "test-secret"))
+			wantAnswer(t, a, want400, "invalid_target")
+			for _, word := range tc.words {
+				if !strings.Contains(a.body, word) {
+					t.Errorf("no %q in %s", word, a.body)
+				}
+			}
+		})
+	}
+	t.Run("TA-15/audience_of_VerifierConfig", func(t *testing.T) {
+		as.VerifierConfig(api)
+		wantAnswer(t, tokenRequest(t, as, byClientCredentials, basic("test-client", "test-secret")), want200, "")
+	})
+}

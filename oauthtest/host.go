@@ -21,12 +21,11 @@ const canaryPath = "/canary/"
 // opened it, and tenants, which differ by the path of their issuers.
 type host struct {
 	root      *Server
-	only      string // the one origin that is served; "" under Listen, where names lead here by HTTPClient alone
+	only      string // the one plain origin that is served; "" under Listen, where names lead here by HTTPClient alone
 	http      *http.Server
 	transport *http.Transport
 	authority []byte        // in PEM, with Config.TLS
 	served    chan struct{} // closed when Serve has returned
-	done      chan struct{} // closed by close, for what waits without an end
 
 	reading sync.Mutex // of Config.Random, which tenants share
 
@@ -47,7 +46,7 @@ type place struct {
 }
 
 func newHost(root *Server, t *http.Transport) *host {
-	h := &host{root: root, transport: t, served: make(chan struct{}), done: make(chan struct{})}
+	h := &host{root: root, transport: t, served: make(chan struct{})}
 	h.http = &http.Server{Handler: h}
 	root.routes = root.endpoints()
 	h.routes = map[string]place{}
@@ -78,7 +77,6 @@ func (h *host) close() error {
 	h.mu.Lock()
 	h.closed = true
 	h.mu.Unlock()
-	close(h.done)
 	err := h.http.Close()
 	<-h.served
 	h.handlers.Wait()
@@ -102,7 +100,7 @@ func (h *host) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		panic(http.ErrAbortHandler)
 	}
 	defer h.handlers.Done()
-	mine := h.only == "" || h.only == scheme(r)+"://"+r.Host
+	mine := h.only == "" || h.only == plainOrigin(scheme(r), r.Host)
 	var p place
 	if mine {
 		p = h.find(r.URL.Path)
@@ -167,6 +165,15 @@ func (s *Server) random() string {
 
 func origin(u *url.URL) string { return u.Scheme + "://" + u.Host }
 
+var defaultPort = map[string]string{"http": "80", "https": "443"}
+
+// plainOrigin is one spelling for all that mean the same scheme and host (RFC 3986
+// §6.2.2.1, §6.2.3).
+func plainOrigin(scheme, host string) string {
+	host = strings.TrimSuffix(strings.ToLower(host), ":"+defaultPort[scheme])
+	return scheme + "://" + strings.TrimSuffix(host, ":")
+}
+
 // scheme is that of a request as its client sees it. In memory there is no TLS, and
 // the listener's name tells.
 func scheme(r *http.Request) string {
@@ -179,10 +186,9 @@ func scheme(r *http.Request) string {
 
 // dialer leads connections for the host of an issuer to addr.
 func dialer(issuer *url.URL, addr string) func(context.Context, string, string) (net.Conn, error) {
-	port := map[string]string{"http": "80", "https": "443"}[issuer.Scheme]
-	host := net.JoinHostPort(issuer.Hostname(), cmp.Or(issuer.Port(), port))
+	host := net.JoinHostPort(issuer.Hostname(), cmp.Or(issuer.Port(), defaultPort[issuer.Scheme]))
 	return func(ctx context.Context, network, to string) (net.Conn, error) {
-		if to == host {
+		if strings.EqualFold(to, host) {
 			to = addr
 		}
 		return new(net.Dialer).DialContext(ctx, network, to)

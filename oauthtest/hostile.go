@@ -38,17 +38,17 @@ type HostileToken struct {
 // keys beside the good ones, until Close: call it before the verifier fetches its keys,
 // for it to see them.
 func (s *Server) Hostile(edits ...Edit) iter.Seq[HostileToken] {
-	s.helper()
+	s.tb.Helper()
 	f := s.forgery(edits)
-	if f.lacks([]string{"asymmetric"}) == "" {
-		s.publish(f)
+	if f == nil || f.lacks([]string{"asymmetric"}) == "" && !s.publish(f) {
+		return func(func(HostileToken) bool) {}
 	}
 	return func(yield func(HostileToken) bool) {
 		for _, c := range catalogue() {
 			if !c.refusesToken() || f.lacks(c.Needs) != "" {
 				continue
 			}
-			if !yield(s.hostile(f, c)) {
+			if h, ok := s.hostile(f, c); !ok || !yield(h) {
 				return
 			}
 		}
@@ -58,21 +58,27 @@ func (s *Server) Hostile(edits ...Edit) iter.Seq[HostileToken] {
 // HostileToken makes the one token with this ID, also those that Hostile leaves out
 // because they must pass: "E13.same_kid_other_type", for example, whose kid another key
 // has, too. If a key that should not be used signs it, all such keys are published as by
-// Hostile. An ID that there is not, or not for the server's algorithm, fails the test.
+// Hostile. An ID that there is not, or not for the server's algorithm, is a fault.
 func (s *Server) HostileToken(id string, edits ...Edit) HostileToken {
-	s.helper()
+	s.tb.Helper()
 	i := slices.IndexFunc(catalogue(), func(c attackCase) bool { return c.ID == id && c.plain() })
 	if i < 0 {
-		s.fatalf("oauthtest: the attack catalogue has no token %q: %s", id, nearest(id))
+		s.errorf("oauthtest: the attack catalogue has no token %q: %s", id, nearest(id))
+		return HostileToken{}
 	}
 	c, f := catalogue()[i], s.forgery(edits)
+	if f == nil {
+		return HostileToken{}
+	}
 	if need := f.lacks(c.Needs); need != "" {
-		s.fatalf("oauthtest: %s needs %q, which this server or these edits do not offer", id, need)
+		s.errorf("oauthtest: %s needs %q, which this server or these edits do not offer", id, need)
+		return HostileToken{}
 	}
-	if slices.Contains(c.Needs, "keys") {
-		s.publish(f)
+	if slices.Contains(c.Needs, "keys") && !s.publish(f) {
+		return HostileToken{}
 	}
-	return s.hostile(f, c)
+	h, _ := s.hostile(f, c)
+	return h
 }
 
 // nearest says which tokens there are in the row of an ID, or else in which rows there are
@@ -95,40 +101,50 @@ func nearest(id string) string {
 	return "an ID is a row of docs/attacks.md, a dot, and a name, C1.none_lower for example"
 }
 
-// forgery takes the scope of cases from the edits.
+// forgery takes the scope of cases from the edits. It is nil after a fault.
 func (s *Server) forgery(edits []Edit) *forgery {
+	s.tb.Helper()
+	if err := checkEdits(edits); err != nil {
+		s.errorf("oauthtest: %v", err)
+		return nil
+	}
 	f := &forgery{server: s, edits: edits}
 	m, err := f.begin(nil)
 	if err == nil {
 		f.scope, err = m.text("scope")
 	}
 	if err != nil {
-		s.helper()
-		s.fatalf("%v", err)
+		s.errorf("%v", err)
+		return nil
 	}
 	return f
 }
 
-func (s *Server) publish(f *forgery) {
+// publish is false after a fault.
+func (s *Server) publish(f *forgery) bool {
 	keys, err := f.keys()
 	if err != nil {
-		s.helper()
-		s.fatalf("oauthtest: hostile keys: %v", err)
+		s.tb.Helper()
+		s.errorf("oauthtest: hostile keys: %v", err)
+		return false
 	}
 	s.setExtraKeys(keys)
+	return true
 }
 
-func (s *Server) hostile(f *forgery, c attackCase) HostileToken {
+// hostile is false after a fault.
+func (s *Server) hostile(f *forgery, c attackCase) (HostileToken, bool) {
 	tokens, err := f.tokens(c)
 	if err != nil {
-		s.helper()
-		s.fatalf("oauthtest: %v", err)
+		s.tb.Helper()
+		s.errorf("oauthtest: %v", err)
+		return HostileToken{}, false
 	}
 	a := answers[c.Expect[0]]
 	return HostileToken{
 		ID: c.ID, Token: tokens["token"], Status: a.status, Code: a.code,
 		RFC9068: slices.Contains(c.Needs, "rfc9068"), Gain: c.Gain,
-	}
+	}, true
 }
 
 // answers are the outcome words that a token alone can bring about.

@@ -48,6 +48,9 @@ func Principal(t testing.TB, cfg verifier.Config, edits ...Edit) *verifier.Token
 // request that is to pass a guard needs the text of a token ([Server.Token]).
 func Identify(t testing.TB, r *http.Request, tok *verifier.Token, reqs ...verifier.Requirement) *http.Request {
 	t.Helper()
+	if r == nil {
+		t.Fatalf("oauthtest: there is no request to identify: make one with httptest.NewRequest")
+	}
 	if !verified(tok) {
 		t.Fatalf("oauthtest: this Token was not made by a verifier, so production might never see it: take one of oauthtest.Principal, or plant it with oauthtest.WithToken")
 	}
@@ -89,11 +92,11 @@ func principal(cfg verifier.Config, edits []Edit) (*verifier.Token, error) {
 }
 
 func (k *throwAwayKey) mint(cfg verifier.Config, edits []Edit) (raw string, err error) {
+	if err := checkEdits(edits); err != nil {
+		return "", err
+	}
 	d := k.draft(cfg)
-	for i, edit := range edits {
-		if edit == nil {
-			return "", fmt.Errorf("edit %d is nil: leave it out", i+1)
-		}
+	for _, edit := range edits {
 		edit(d)
 	}
 	if d.forge {

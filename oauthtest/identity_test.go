@@ -244,6 +244,12 @@ func TestIdentify(t *testing.T) {
 			}
 		})
 	}
+	t.Run("no_request", func(t *testing.T) {
+		got := failureOf(func(t testing.TB) { oauthtest.Identify(t, nil, jane) })
+		if !strings.Contains(got, "no request to identify") {
+			t.Errorf("failure %q", got)
+		}
+	})
 	t.Run("GO-06/no_guard_accepts_it", func(t *testing.T) {
 		as := oauthtest.NewServer(t, atNoon)
 		g, err := middleware.New(middleware.Config{Verifier: newVerifier(t, as.VerifierConfig(api))})

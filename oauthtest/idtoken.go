@@ -12,7 +12,8 @@ import (
 
 // idToken returns the ID token that goes with an access token where the scope
 // openid was granted (OpenID Connect Core 1.0 §2, §3.1.3.6). It is signed with the
-// same key, so that an API which takes any token of the issuer can be caught.
+// same key, so that an API which takes any token of the issuer can be caught; with a
+// secret there is none (lacksIDToken).
 func (s *Server) idToken(a *authorization, accessToken string) (string, error) {
 	t := s.draft()
 	claims := map[string]any{}

@@ -9,6 +9,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"maps"
+	"net/url"
 	"slices"
 	"strings"
 	"testing"
@@ -112,20 +113,67 @@ func TestIDTokenAlgorithms(t *testing.T) {
 	}
 }
 
-// TestIDTokenSymmetric: without a key set the server's secret signs these, too.
-func TestIDTokenSymmetric(t *testing.T) {
-	as := newConsent(t, func(c *oauthtest.Config) { c.Algorithm = "HS384" })
-	_, secret := as.SymmetricConfig(api)
-	key, err := jose.NewSecret(secret.KeyID, secret.Algorithm, secret.Value)
-	if err != nil {
-		t.Fatal(err)
+// TestNoIDTokenWithHMAC: its key would be the client's secret (OpenID Connect Core 1.0
+// §10.1), so that whoever asks for one hears no.
+func TestNoIDTokenWithHMAC(t *testing.T) {
+	for _, alg := range []string{"HS256", "HS384", "HS512", "ES256"} {
+		as := newConsent(t, legacy, func(c *oauthtest.Config) {
+			c.Algorithm, c.Users[0].Password = alg, "pw"
+		})
+		refused := alg != "ES256"
+		for name, description := range openIDRequests(t, as) {
+			t.Run(alg+"/"+name, func(t *testing.T) {
+				if refused != (description != "") || refused && (!strings.Contains(description, "openid") || !strings.Contains(description, "Config.Algorithm")) {
+					t.Errorf("description %q", description)
+				}
+			})
+		}
+		t.Run(alg+"/without_openid", func(t *testing.T) {
+			a := exchange(t, as, approved(t, as, param("scope", "orders:read openidx")))
+			wantAnswer(t, a, want200, "")
+			if _, there := a.json["id_token"]; there {
+				t.Error("an ID token that nobody asked for")
+			}
+		})
+		t.Run("TA-04/"+alg+"_openid_in_metadata", func(t *testing.T) {
+			a := document(t, as)
+			_, signing := a.json["id_token_signing_alg_values_supported"]
+			if offered := slices.Contains(listOf(a, "scopes_supported"), "openid"); offered == refused || signing == refused || a.json["scopes_supported"] == nil {
+				t.Errorf("%s", a.body)
+			}
+		})
 	}
-	_, raw := signedIn(t, as)
-	dot := strings.LastIndexByte(raw, '.')
-	sig, _ := base64.RawURLEncoding.DecodeString(raw[dot+1:])
-	if header, _ := parts(t, raw); header["alg"] != "HS384" || !key.Verify("HS384", raw[:dot], sig) {
-		t.Errorf("header %v", header)
+}
+
+// openIDRequests asks for openid in every way, and returns what is said of a refusal.
+func openIDRequests(t *testing.T, as *oauthtest.Server) map[string]string {
+	t.Helper()
+	descriptions := map[string]string{}
+	for name, script := range map[string]func() (string, error){
+		"code":     func() (string, error) { return as.Approve(consentURL(as)) },
+		"implicit": func() (string, error) { return as.Approve(consentURL(as, param("response_type", "token"))) },
+	} {
+		location, err := script()
+		if err != nil {
+			t.Fatal(err)
+		}
+		params, err := url.ParseQuery(location[strings.IndexAny(location, "?#")+1:])
+		if err != nil || params.Has("error") && params.Get("error") != "invalid_scope" {
+			t.Fatal(location, err)
+		}
+		descriptions[name] = params.Get("error_description")
 	}
+	for name, a := range map[string]answer{
+		"client_credentials": tokenRequest(t, as, byClientCredentials+"&scope=openid", webClient),
+		"password":           tokenRequest(t, as, "grant_type=password&username=user-1&password=pw&scope=orders:read+openid", webClient),
+		"device":             postForm(t, as, "/device_authorization", "client_id=native&scope=openid"),
+	} {
+		if code := a.json["error"]; code != nil && code != "invalid_scope" {
+			t.Fatal(a.body)
+		}
+		descriptions[name], _ = a.json["error_description"].(string)
+	}
+	return descriptions
 }
 
 // wantSigned checks a signature with the published key.

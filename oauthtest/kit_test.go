@@ -123,7 +123,7 @@ func basic(id, secret string) func(*http.Request) {
 	return func(r *http.Request) { r.SetBasicAuth(url.QueryEscape(id), url.QueryEscape(secret)) }
 }
 
-// recorder stands in for a test that is expected to fail.
+// recorder stands in for a test that is expected to fail. It keeps the first failure.
 type recorder struct {
 	testing.TB
 	failure  string
@@ -134,8 +134,13 @@ func (r *recorder) Helper()           {}
 func (r *recorder) Cleanup(f func())  { r.cleanups = append(r.cleanups, f) }
 func (r *recorder) Fatal(args ...any) { r.Fatalf("%s", fmt.Sprint(args...)) }
 func (r *recorder) Fatalf(format string, args ...any) {
-	r.failure = fmt.Sprintf(format, args...)
+	r.Errorf(format, args...)
 	runtime.Goexit()
+}
+func (r *recorder) Errorf(format string, args ...any) {
+	if r.failure == "" {
+		r.failure = fmt.Sprintf(format, args...)
+	}
 }
 
 // failureOf runs f as a test of its own and returns what made it fail.

@@ -29,7 +29,7 @@ type metadata struct {
 	Scopes        []string `json:"scopes_supported"`
 	PKCE          []string `json:"code_challenge_methods_supported"`
 	Subjects      []string `json:"subject_types_supported"`
-	Signing       []string `json:"id_token_signing_alg_values_supported"`
+	Signing       []string `json:"id_token_signing_alg_values_supported,omitempty"`
 
 	TokenAuth            []string `json:"token_endpoint_auth_methods_supported"`
 	TokenAuthAlgs        []string `json:"token_endpoint_auth_signing_alg_values_supported"`
@@ -61,13 +61,13 @@ func (s *Server) metadata() metadata {
 		Userinfo: s.endpoint("/userinfo"), Device: s.endpoint("/device_authorization"),
 		Grants:        slices.Sorted(maps.Keys(s.granters())),
 		ResponseTypes: []string{"code"}, ResponseModes: []string{"query"},
-		Scopes: s.scopes(), PKCE: []string{"S256"}, Subjects: []string{"public"}, Signing: []string{s.cfg.Algorithm},
+		Scopes: s.scopes(), PKCE: []string{"S256"}, Subjects: []string{"public"},
 		TokenAuth: all, TokenAuthAlgs: algs, RevocationAuth: all, RevocationAuthAlgs: algs,
 		IntrospectionAuth: confidential, IntrospectionAuthAlg: algs,
 		ResponseIssuer: true,
 	}
-	if !jose.HMAC(s.cfg.Algorithm) { // else there is nothing to publish
-		m.KeySet = s.endpoint("/jwks")
+	if !jose.HMAC(s.cfg.Algorithm) { // else there is nothing to publish, and no ID token
+		m.KeySet, m.Signing = s.endpoint("/jwks"), []string{s.cfg.Algorithm}
 	}
 	if s.cfg.LegacyGrants {
 		m.Grants = append(m.Grants, "implicit")
@@ -77,9 +77,12 @@ func (s *Server) metadata() metadata {
 	return m
 }
 
-// scopes lists openid and what the clients are configured with.
+// scopes lists openid, where there are ID tokens, and what the clients are configured with.
 func (s *Server) scopes() []string {
-	all := []string{"openid"}
+	all := []string{}
+	if !jose.HMAC(s.cfg.Algorithm) {
+		all = append(all, "openid")
+	}
 	for _, c := range s.cfg.Clients {
 		all = append(all, c.Scopes...)
 	}

@@ -22,7 +22,7 @@ import (
 // longer than that inside a testing/synctest bubble, or sets Keys to a cache with a
 // shorter [jwkscache.Config].UnknownKeyCooldown.
 func (s *Server) Rotate() {
-	s.helper()
+	s.tb.Helper()
 	s.rotate(true, 1)
 }
 
@@ -31,7 +31,7 @@ func (s *Server) Rotate() {
 // and to refuse those of the old one as soon as it has fetched, which without such a
 // token takes until its copy is no longer fresh.
 func (s *Server) RotateAbruptly() {
-	s.helper()
+	s.tb.Helper()
 	s.rotate(true, 0)
 }
 
@@ -39,7 +39,7 @@ func (s *Server) RotateAbruptly() {
 // but is published by Publish only. A verifier is expected to refuse the new tokens
 // with few fetches, to accept them soon after Publish, and the old ones always.
 func (s *Server) RotateUnpublished() {
-	s.helper()
+	s.tb.Helper()
 	s.rotate(false, math.MaxInt)
 }
 
@@ -54,10 +54,11 @@ func (s *Server) Publish() {
 
 // rotate leaves the newest keep of the published keys in the key set.
 func (s *Server) rotate(publish bool, keep int) {
-	s.helper()
+	s.tb.Helper()
 	key, err := newSigningKey(s.cfg.Algorithm)
 	if err != nil {
-		s.fatalf("%v", err)
+		s.errorf("%v", err)
+		return
 	}
 	key.published = publish && key.jwk != nil
 	s.mu.Lock()
@@ -122,7 +123,8 @@ func (s *Server) plainKeySet() []byte {
 
 // EditKeySet publishes what edit makes of the key set, until the next rotation or
 // Publish; the keys that sign stay the same. edit is called once, at once, with the
-// unedited JWKs, the newest first, and returns those to publish. nil undoes the edit.
+// unedited JWKs, the newest first, and returns those to publish. nil undoes the edit. If
+// the keys change while edit runs, what it returns is of no use any more, and dropped.
 //
 //	as.EditKeySet(func(keys []map[string]any) []map[string]any {
 //		delete(keys[0], "kid")
@@ -131,9 +133,10 @@ func (s *Server) plainKeySet() []byte {
 //
 // What no JSON object can say, such as a duplicate member, is a [Fault]'s Body.
 func (s *Server) EditKeySet(edit func(keys []map[string]any) []map[string]any) {
-	s.helper()
+	s.tb.Helper()
 	if jose.HMAC(s.cfg.Algorithm) {
-		s.fatalf("oauthtest: EditKeySet: a server that signs with %s has no key set", s.cfg.Algorithm)
+		s.errorf("oauthtest: EditKeySet: a server that signs with %s has no key set", s.cfg.Algorithm)
+		return
 	}
 	s.mu.Lock()
 	plain := s.plainKeySet()
@@ -142,12 +145,15 @@ func (s *Server) EditKeySet(edit func(keys []map[string]any) []map[string]any) {
 	if edit != nil {
 		var err error
 		if edited, err = editKeys(plain, edit); err != nil {
-			s.fatalf("oauthtest: EditKeySet: %v", err)
+			s.errorf("oauthtest: EditKeySet: %v", err)
+			return
 		}
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.edited = edited
+	if bytes.Equal(plain, s.plainKeySet()) {
+		s.edited = edited
+	}
 }
 
 func editKeys(set []byte, edit func([]map[string]any) []map[string]any) ([]byte, error) {
@@ -166,7 +172,7 @@ func editKeys(set []byte, edit func([]map[string]any) []map[string]any) ([]byte,
 // PrivateJWK returns the key that signs now with its private members, or the secret as
 // a key of type oct: to sign with other tools, and to publish by mistake.
 func (s *Server) PrivateJWK() map[string]any {
-	s.helper()
+	s.tb.Helper()
 	key := s.signingKey()
 	members := map[string]any{"kid": key.id, "alg": s.cfg.Algorithm, "use": "sig"}
 	if key.secret != nil {
@@ -178,7 +184,8 @@ func (s *Server) PrivateJWK() map[string]any {
 		err = json.Unmarshal(jwk, &members)
 	}
 	if err != nil { // a Config.Key that only signs, as one in hardware does
-		s.fatalf("oauthtest: PrivateJWK: %v", err)
+		s.errorf("oauthtest: PrivateJWK: %v", err)
+		return nil
 	}
 	return members
 }

@@ -273,6 +273,17 @@ func TestEditedKeySet(t *testing.T) {
 			t.Errorf("failure %q", got)
 		}
 	})
+	t.Run("TA-22/rotation_during_the_edit", func(t *testing.T) {
+		as := oauthtest.NewServer(t, es256)
+		as.EditKeySet(func(keys []map[string]any) []map[string]any { as.Rotate(); return nameless(keys) })
+		if got := kids(t, as.KeySet()); len(got) != 2 || !slices.Contains(got, kidOf(t, as.Token(oauthtest.Audience(api)))) || slices.Contains(got, "") {
+			t.Errorf("kids %q", got)
+		}
+		as.EditKeySet(nameless)
+		if got := kids(t, as.KeySet()); len(got) != 2 || got[0] != "" {
+			t.Errorf("kids %q", got)
+		}
+	})
 	t.Run("TA-22/edit_may_call_the_server", func(t *testing.T) {
 		as := oauthtest.NewServer(t, es256)
 		as.EditKeySet(func([]map[string]any) []map[string]any { return []map[string]any{as.PrivateJWK()} })

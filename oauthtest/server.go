@@ -23,15 +23,22 @@ import (
 
 // Server is a running test authorization server. All methods are safe for
 // concurrent use. Make it with [NewServer], [Listen] or [Server.Tenant].
+//
+// A call that is at fault, such as a [Server.SetFault] for an endpoint that there is not,
+// fails the test that made the server and goes on: without effect, or with a result that
+// is good for nothing, "" for a token and a zero verifier.Config for example. It panics
+// where there is no test to fail: at a server of Listen, and at one that NewServer made
+// for a *testing.F, of which no method may be called inside F.Fuzz.
 type Server struct {
 	cfg    Config
 	issuer string
-	tb     testing.TB // nil under Listen
+	tb     testing.TB // noTest where there is none to fail
 	host   *host
 	routes map[string]Endpoint
 
 	closing sync.Once
 	closed  error
+	done    chan struct{} // closed by Close, for what waits without an end
 
 	outage  atomic.Bool
 	fetches atomic.Int64
@@ -47,27 +54,35 @@ type Server struct {
 	store *store
 }
 
+// memoryIssuer is the issuer of a server in memory that is given no other.
+const memoryIssuer = "https://issuer.test"
+
 // NewServer starts a server in memory and closes it, after the key caches that it
 // made, when the test ends. Only [Server.HTTPClient] reaches it, and only by the
-// scheme and host of its issuer. Each edit may change the [Config]. A fault fails
-// the test. A test in a testing/synctest bubble makes its servers inside the bubble:
-// package synctest ends the process when one from outside is used in it.
+// scheme and host of its issuer. Each edit may change the [Config]. A fault of it ends
+// the test at once, so that t must be that of the caller; a fuzz target makes its own
+// server with its *testing.T, or uses one that was made before F.Fuzz. A test in a
+// testing/synctest bubble makes its servers inside the bubble: package synctest ends the
+// process when one from outside is used in it.
 func NewServer(t testing.TB, edits ...func(*Config)) *Server {
 	t.Helper()
-	cfg := Config{Issuer: "https://issuer.test"}
+	cfg := Config{Issuer: memoryIssuer}
 	for _, edit := range edits {
 		edit(&cfg)
 	}
+	cfg.Issuer = cmp.Or(cfg.Issuer, memoryIssuer) // an edit may replace all of it
 	s, err := newServer(cfg)
 	if err != nil {
 		t.Fatal(err)
 	}
-	s.tb = t
+	if _, fuzz := t.(*testing.F); !fuzz {
+		s.tb = t
+	}
 	u, _ := url.Parse(s.issuer) // complete parsed it before
 	// One listener per scheme, so that a request over plain http is seen to be one.
 	plain, secure := memnet.Listen("http"), memnet.Listen("https")
 	s.host = newHost(s, &http.Transport{DialContext: plain.Dial, DialTLSContext: secure.Dial})
-	s.host.only = origin(u)
+	s.host.only = plainOrigin(u.Scheme, u.Host)
 	s.host.start(plain, secure)
 	t.Cleanup(func() { s.Close() })
 	return s
@@ -112,7 +127,11 @@ func newServer(cfg Config) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Server{cfg: cfg, issuer: cfg.Issuer, store: newStore(), faults: map[Endpoint]*Fault{}, audience: slices.Clone(cfg.Audience)}
+	cfg = cfg.clone() // the caller may change his own
+	s := &Server{
+		cfg: cfg, issuer: cfg.Issuer, audience: slices.Clone(cfg.Audience),
+		store: newStore(), faults: map[Endpoint]*Fault{}, done: make(chan struct{}), tb: noTest{},
+	}
 	key, err := firstKey(cfg)
 	if err != nil {
 		return nil, err
@@ -132,6 +151,7 @@ func (s *Server) Close() error {
 		for _, tenant := range s.host.remove(s) {
 			errs = append(errs, tenant.Close())
 		}
+		close(s.done)
 		s.mu.Lock()
 		caches, keys := s.caches, s.keys
 		s.mu.Unlock()
@@ -157,12 +177,13 @@ func (s *Server) HTTPClient() *http.Client { return &http.Client{Transport: s.ho
 // VerifierConfig returns the configuration of a verifier that trusts this server,
 // for an API with the given audience. Its Keys are a new [jwkscache.Cache] with
 // default settings, which Close closes. The audiences also become resources that a
-// client can ask for, and the first one ever given is the default of Token. It fails
-// the test if Config.Algorithm is one of HMAC, which [Server.SymmetricConfig] is for.
+// client can ask for, and the first one ever given is the default of Token. It is at
+// fault if Config.Algorithm is one of HMAC, which [Server.SymmetricConfig] is for.
 func (s *Server) VerifierConfig(aud ...string) verifier.Config {
-	s.helper()
+	s.tb.Helper()
 	if jose.HMAC(s.cfg.Algorithm) {
-		s.fatalf("oauthtest: a server that signs with %s has no key set: use verifier.NewSymmetric(as.SymmetricConfig(…))", s.cfg.Algorithm)
+		s.errorf("oauthtest: a server that signs with %s has no key set: use verifier.NewSymmetric(as.SymmetricConfig(…))", s.cfg.Algorithm)
+		return verifier.Config{}
 	}
 	cfg := jwkscache.Config{Issuer: s.issuer, HTTPClient: s.HTTPClient()}
 	if u, err := url.Parse(s.issuer); err == nil && u.Scheme == "http" {
@@ -170,7 +191,8 @@ func (s *Server) VerifierConfig(aud ...string) verifier.Config {
 	}
 	keys, err := jwkscache.New(cfg)
 	if err != nil {
-		s.fatalf("oauthtest: %v", err)
+		s.errorf("oauthtest: %v", err)
+		return verifier.Config{}
 	}
 	s.mu.Lock()
 	s.caches = append(s.caches, keys)
@@ -196,16 +218,16 @@ func (s *Server) SetOutage(on bool) { s.outage.Store(on) }
 // fault.
 func (s *Server) Fetches() int { return int(s.fetches.Load()) }
 
-func (s *Server) helper() {
-	if s.tb != nil {
-		s.tb.Helper()
-	}
+// errorf fails the test for good, but does not end it: the caller may be a subtest, which
+// must not end its parent (package testing ends the process then). It returns, and so must
+// what called it.
+func (s *Server) errorf(format string, args ...any) {
+	s.tb.Helper()
+	s.tb.Errorf(format, args...)
 }
 
-func (s *Server) fatalf(format string, args ...any) {
-	if s.tb == nil {
-		panic(fmt.Sprintf(format, args...))
-	}
-	s.tb.Helper()
-	s.tb.Fatalf(format, args...)
-}
+// noTest stands in for the test of a server that has none.
+type noTest struct{ testing.TB }
+
+func (noTest) Helper()                           {}
+func (noTest) Errorf(format string, args ...any) { panic(fmt.Sprintf(format, args...)) }

@@ -30,6 +30,14 @@ func TestInstances(t *testing.T) {
 		}
 		wantVerdict(t, newVerifier(t, as.VerifierConfig(api)), as.Token(), nil)
 	})
+	t.Run("TA-01/issuer_of_a_replaced_config", func(t *testing.T) {
+		before := ""
+		as := oauthtest.NewServer(t, func(c *oauthtest.Config) { before = c.Issuer; *c = oauthtest.Config{Algorithm: "ES256"} })
+		if before != "https://issuer.test" || as.Issuer() != before {
+			t.Errorf("issuer %q, in the edit %q", as.Issuer(), before)
+		}
+		wantVerdict(t, newVerifier(t, as.VerifierConfig(api)), as.Token(), nil)
+	})
 	t.Run("TA-01/inside_synctest_bubble", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			as := oauthtest.NewServer(t)
@@ -252,7 +260,7 @@ func TestOtherRequests(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if a := do(t, as.HTTPClient(), post); a.status != http.StatusMethodNotAllowed || a.header.Get("Allow") != http.MethodGet {
+	if a := do(t, as.HTTPClient(), post); a.status != http.StatusMethodNotAllowed || a.header.Get("Allow") != "GET, HEAD" {
 		t.Errorf("POST: %d %v", a.status, a.header)
 	}
 	for url, want := range map[string]int{
@@ -260,6 +268,12 @@ func TestOtherRequests(t *testing.T) {
 		as.Issuer() + "/jwks/":         http.StatusNotFound,
 		"https://evil.test/jwks":       http.StatusMisdirectedRequest,
 		"https://issuer.test:444/jwks": http.StatusMisdirectedRequest,
+		"https://issuer.test:80/jwks":  http.StatusMisdirectedRequest,
+		"http://issuer.test:443/jwks":  http.StatusMisdirectedRequest,
+		"https://issuer.test.:443/x":   http.StatusMisdirectedRequest,
+		"https://issuer.test:443/jwks": http.StatusOK,
+		"https://ISSUER.test/jwks":     http.StatusOK,
+		"https://Issuer.Test:443/jwks": http.StatusOK,
 	} {
 		if a := get(t, as.HTTPClient(), url); a.status != want {
 			t.Errorf("%s: status %d, want %d", url, a.status, want)
@@ -384,5 +398,29 @@ func TestConcurrentUse(t *testing.T) {
 	wg.Wait()
 	if err := as.Close(); err != nil {
 		t.Error(err)
+	}
+}
+
+// What the caller does to a Config later is no matter to the server.
+func TestConfigIsCopied(t *testing.T) {
+	for name, start := range map[string]func(*testing.T, oauthtest.Config) *oauthtest.Server{
+		"Listen": listen,
+		"NewServer": func(t *testing.T, cfg oauthtest.Config) *oauthtest.Server {
+			return oauthtest.NewServer(t, func(c *oauthtest.Config) { *c = cfg })
+		},
+	} {
+		t.Run("TA-03/config_is_copied_by_"+name, func(t *testing.T) {
+			cfg := oauthtest.Config{
+				Algorithm: "ES256", Audience: []string{api},
+				Clients: []oauthtest.Client{{ID: "app", Secret: "secret", Scopes: []string{"a"}}},
+				Users:   []oauthtest.User{{Subject: "u", Claims: map[string]any{"plan": "gold"}}},
+			}
+			as := start(t, cfg)
+			cfg.Clients[0].Secret, cfg.Clients[0].Scopes[0], cfg.Users[0].Claims["plan"] = "other", "b", "none"
+			a := tokenRequest(t, as, "grant_type=client_credentials&scope=a", basic("app", "secret"))
+			if a.status != want200 || oauthtest.UserClaims(as)["plan"] != "gold" {
+				t.Errorf("%d %s, %v", a.status, a.body, oauthtest.UserClaims(as))
+			}
+		})
 	}
 }

@@ -78,6 +78,7 @@ type store struct {
 	devices map[string]*deviceGrant // by device_code
 	shown   map[string]*deviceGrant // the same, by user_code in plain form
 	pending map[string]*pending     // authorization requests that wait for a decision, by ticket
+	opened  []string                // the tickets of pending, the oldest first
 	seen    map[string]time.Time    // jti of client assertions, until they expire
 	added   int
 }
@@ -93,16 +94,44 @@ func newStore() *store {
 // every entry.
 const sweepEvery = 1024
 
+// maxRevoked bounds how many revoked tokens outlive their time.
+const maxRevoked = 10000
+
 // sweep forgets now and then what has expired. A device learns that its code expired for
-// as long again. The caller holds mu.
+// as long again. What was revoked stays for as long as there is room, lest it comes back
+// when a test sets the clock back. The caller holds mu.
 func (st *store) sweep(now time.Time) {
 	if st.added++; st.added%sweepEvery != 0 {
 		return
 	}
-	maps.DeleteFunc(st.access, func(_ string, t *accessToken) bool { return !now.Before(t.expires) })
+	full := len(st.access) > maxRevoked
+	maps.DeleteFunc(st.access, func(_ string, t *accessToken) bool {
+		return !now.Before(t.expires) && (full || !t.revoked && !t.family().revoked)
+	})
 	maps.DeleteFunc(st.refresh, func(_ string, t *refreshToken) bool { return !now.Before(t.expires) })
 	st.forgetDevices(func(d *deviceGrant) bool { return now.Sub(d.expires) > deviceLifetime })
 	maps.DeleteFunc(st.seen, func(_ string, until time.Time) bool { return !now.Before(until) })
+}
+
+// addPending drops the oldest request where there are too many: if the clock stands
+// still, none of them expires. The caller holds mu.
+func (st *store) addPending(p *pending) {
+	st.takePending(p.ticket) // Config.Random may repeat itself
+	if len(st.opened) == maxPending {
+		st.takePending(st.opened[0])
+	}
+	st.pending[p.ticket], st.opened = p, append(st.opened, p.ticket)
+}
+
+// takePending removes a request, and returns it; nil if there is none. The caller holds mu.
+func (st *store) takePending(ticket string) *pending {
+	p := st.pending[ticket]
+	if p != nil {
+		delete(st.pending, ticket)
+		i := slices.Index(st.opened, ticket)
+		st.opened = slices.Delete(st.opened, i, i+1)
+	}
+	return p
 }
 
 // roomForCode makes place for one more code, and says whether there is one. Used codes

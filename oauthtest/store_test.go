@@ -3,6 +3,7 @@
 package oauthtest
 
 import (
+	"net/url"
 	"strconv"
 	"testing"
 	"time"
@@ -38,6 +39,52 @@ func TestSweep(t *testing.T) {
 	if st.access["good"] == nil || st.refresh["good"] == nil || st.devices["good"] == nil || st.shown["good"] == nil || st.seen["good"].IsZero() {
 		t.Error("a good one is gone")
 	}
+}
+
+// TestRevokedStays: what was revoked does not come back when the clock is set back, neither
+// alone nor with its family.
+func TestRevokedStays(t *testing.T) {
+	now := time.Unix(1_700_000_000, 0)
+	for _, tc := range []struct {
+		name  string
+		other int // tokens that are good
+		left  bool
+	}{{"last_with_room", maxRevoked - 2, true}, {"no_room", maxRevoked - 1, false}} {
+		t.Run("TA-19/"+tc.name, func(t *testing.T) {
+			st := newStore()
+			st.access["alone"] = &accessToken{authorization: &authorization{}, expires: now, revoked: true}
+			st.access["family"] = &accessToken{authorization: &authorization{root: &authorization{revoked: true}}, expires: now}
+			for i := range tc.other {
+				st.access[strconv.Itoa(i)] = &accessToken{authorization: &authorization{}, expires: now.Add(time.Second)}
+			}
+			st.added = sweepEvery - 1
+			st.sweep(now)
+			want := tc.other
+			if tc.left {
+				want += 2
+			}
+			if len(st.access) != want || (st.access["alone"] != nil) != tc.left || (st.access["family"] != nil) != tc.left {
+				t.Errorf("%d tokens, want %d", len(st.access), want)
+			}
+		})
+	}
+	t.Run("TA-19/clock_set_back", func(t *testing.T) {
+		s := NewServer(t, func(c *Config) {
+			c.Algorithm, c.Audience, c.Now = "ES256", []string{"https://api.test"}, func() time.Time { return now }
+		})
+		client := s.cfg.Clients[0]
+		raw := map[bool]string{true: s.Token(ClientID(client.ID)), false: s.Token(ClientID(client.ID))}
+		if _, refused, err := s.revoke(client, url.Values{"token": {raw[true]}}); refused != nil || err != nil {
+			t.Fatal(refused, err)
+		}
+		s.store.added = sweepEvery - 1
+		s.store.sweep(now.Add(time.Hour)) // and the clock says now again
+		for revoked, raw := range raw {
+			if _, ok := s.active(raw); ok == revoked {
+				t.Errorf("revoked %t, active %t", revoked, ok)
+			}
+		}
+	})
 }
 
 // TestRoomForCode: used codes go in the order of their use, and only for want of room.

@@ -16,11 +16,12 @@ import (
 //	v, err := verifier.NewSymmetric(as.SymmetricConfig("https://api.example.com"))
 //
 // The secret is the one that signs now: a verifier does not follow Rotate. The
-// audiences count as under VerifierConfig. It fails the test under any other Algorithm.
+// audiences count as under VerifierConfig. It is at fault under any other Algorithm.
 func (s *Server) SymmetricConfig(aud ...string) (verifier.Config, verifier.Secret) {
-	s.helper()
+	s.tb.Helper()
 	if !jose.HMAC(s.cfg.Algorithm) {
-		s.fatalf("oauthtest: a server that signs with %s shares no secret: use verifier.New(as.VerifierConfig(…))", s.cfg.Algorithm)
+		s.errorf("oauthtest: a server that signs with %s shares no secret: use verifier.New(as.VerifierConfig(…))", s.cfg.Algorithm)
+		return verifier.Config{}, verifier.Secret{}
 	}
 	s.addAudience(aud)
 	key := s.signingKey()

@@ -15,15 +15,29 @@ import (
 
 // Tenant starts another issuer at the same host, whose identifier differs by the path,
 // such as "/tenant-1". It has keys, clients, tokens, faults and audiences of its own,
-// and a copy of the Config of s, except for Key, which edits may change; Addr, Issuer and
-// TLS cannot be changed. HTTPClient is the same for both. Close of s closes it, too. A
-// fault fails the test: a path that is not clean, is taken, or leads to /canary/.
+// and a copy of the Config of s, except for Key, which edits may change. HTTPClient is the
+// same for both. Close of s closes it, too. It is a fault if the path is not clean, is
+// taken, or leads to /canary/, and if edits change Addr, Issuer or TLS; the server is then
+// one that no request reaches.
 func (s *Server) Tenant(path string, edits ...func(*Config)) *Server {
-	s.helper()
+	s.tb.Helper()
 	t, err := s.tenant(path, edits)
 	if err != nil {
-		s.fatalf("oauthtest: Tenant: %v", err)
+		s.errorf("oauthtest: Tenant: %v", err)
+		return s.nowhere()
 	}
+	return t
+}
+
+// nowhere stands in for a tenant that there cannot be. As nobody gets its keys, nobody
+// takes its tokens.
+func (s *Server) nowhere() *Server {
+	t, err := newServer(Config{Issuer: "https://no-tenant.invalid", Algorithm: "ES256"})
+	if err != nil {
+		panic(err) // nothing here depends on what the test does
+	}
+	t.tb, t.host = s.tb, s.host
+	_ = s.host.add(t) // for Close; a host that is closed already closes nothing any more
 	return t
 }
 
@@ -31,20 +45,37 @@ func (s *Server) tenant(at string, edits []func(*Config)) (*Server, error) {
 	if !strings.HasPrefix(at, "/") || path.Clean(at) != strings.TrimSuffix(at, "/") || strings.HasPrefix(at+"/", canaryPath) {
 		return nil, fmt.Errorf("the path %q is not one like \"/tenant-1\"", at)
 	}
-	cfg := s.cfg.clone()
-	cfg.Key = nil
-	for _, edit := range edits {
-		edit(&cfg)
+	cfg, err := s.tenantConfig(at, edits)
+	if err != nil {
+		return nil, err
 	}
-	u, _ := url.Parse(s.issuer) // parsed before
-	cfg.Addr, cfg.TLS, cfg.Issuer = s.cfg.Addr, s.cfg.TLS, origin(u)+at
 	t, err := newServer(cfg)
 	if err != nil {
 		return nil, err
 	}
 	t.tb, t.host = s.tb, s.host
 	t.routes = t.endpoints()
-	return t, s.host.add(t)
+	if err := s.host.add(t); err != nil {
+		return nil, fmt.Errorf("the path %s %w", at, err)
+	}
+	return t, nil
+}
+
+func (s *Server) tenantConfig(at string, edits []func(*Config)) (Config, error) {
+	u, _ := url.Parse(s.issuer) // parsed before
+	cfg, issuer := s.cfg.clone(), origin(u)+at
+	cfg.Key, cfg.Issuer = nil, issuer
+	for _, edit := range edits {
+		edit(&cfg)
+	}
+	switch {
+	case cfg.Addr != s.cfg.Addr || cfg.TLS != s.cfg.TLS:
+		return cfg, errors.New("an edit changes Addr or TLS, but a tenant is served where its host is: leave them as they are")
+	case cfg.Issuer != issuer && cfg.Issuer != "": // an edit may replace all of it
+		return cfg, fmt.Errorf("an edit sets Issuer to %s, but the path makes it %s: leave it out", cfg.Issuer, issuer)
+	}
+	cfg.Issuer = issuer
+	return cfg, nil
 }
 
 // clone is a copy of which an edit can change every part, and nothing of c with it.
@@ -86,11 +117,11 @@ func (h *host) add(t *Server) error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.ending {
-		return errors.New("the server is closed")
+		return errors.New("comes too late: the server is closed")
 	}
 	for path := range t.routes {
 		if h.routes[path].server != nil {
-			return fmt.Errorf("the path %s is taken", path)
+			return errors.New("is taken")
 		}
 	}
 	for path, e := range t.routes {

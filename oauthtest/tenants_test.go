@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -214,11 +215,40 @@ func TestTenantRefused(t *testing.T) {
 			t.Errorf("failure %q", got)
 		}
 	})
-	t.Run("TA-01/tenant_cannot_move", func(t *testing.T) {
-		as := oauthtest.NewServer(t, es256)
-		tenant := as.Tenant("/t1", func(c *oauthtest.Config) { c.Issuer = "https://elsewhere.test" })
-		if tenant.Issuer() != "https://issuer.test/t1" {
-			t.Errorf("issuer %s", tenant.Issuer())
+	for name, tc := range map[string]struct {
+		edit func(*oauthtest.Config)
+		want string
+	}{
+		"issuer":           {func(c *oauthtest.Config) { c.Issuer = "https://elsewhere.test" }, "Issuer"},
+		"issuer_of_parent": {func(c *oauthtest.Config) { c.Issuer = "https://issuer.test" }, "Issuer"},
+		"address":          {func(c *oauthtest.Config) { c.Addr = "127.0.0.1:0" }, "Addr"},
+		"TLS":              {func(c *oauthtest.Config) { c.TLS = true }, "TLS"},
+		"nowhere":          {func(c *oauthtest.Config) { c.Issuer = "https://issuer.test/t1" }, ""},
+		"by_a_new_config":  {func(c *oauthtest.Config) { *c = oauthtest.Config{Algorithm: "ES256"} }, ""},
+	} {
+		t.Run("TA-01/tenant_moves_"+name, func(t *testing.T) {
+			issuer := ""
+			got := failureOf(func(t testing.TB) { issuer = oauthtest.NewServer(t, es256).Tenant("/t1", tc.edit).Issuer() })
+			if (got == "") != (tc.want == "") || !strings.Contains(got, tc.want) || (issuer == "https://issuer.test/t1") != (tc.want == "") {
+				t.Errorf("failure %q, issuer %s", got, issuer)
+			}
+		})
+	}
+	t.Run("TA-01/tenant_of_loopback_keeps_its_place", func(t *testing.T) {
+		as := listen(t, oauthtest.Config{Addr: "localhost:0", TLS: true, Algorithm: "ES256"})
+		if got := as.Tenant("/t1").Issuer(); got != as.Issuer()+"/t1" {
+			t.Errorf("issuer %s", got)
+		}
+	})
+	t.Run("TA-01/tenant_refusal_names_its_own_path", func(t *testing.T) {
+		got := failureOf(func(t testing.TB) {
+			as := oauthtest.NewServer(t, es256)
+			as.Tenant("/x")
+			as.Tenant("/x/y")
+			as.Tenant("/x")
+		})
+		if !strings.HasSuffix(got, "the path /x is taken") {
+			t.Errorf("failure %q", got)
 		}
 	})
 }
@@ -250,4 +280,37 @@ func TestTenantClose(t *testing.T) {
 			t.Errorf("the cache of a tenant is open after Close of its host: %v", err)
 		}
 	})
+}
+
+// What waits at a tenant ends with the tenant, and nothing else does.
+func TestTenantCloseEndsItsFaults(t *testing.T) {
+	for name, f := range map[string]oauthtest.Fault{"hang": {Hang: true}, "delay": {Delay: 24 * time.Hour}} {
+		t.Run("TA-23/"+name+"_ends_with_the_tenant", func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				as := oauthtest.NewServer(t, es256)
+				ended := map[*oauthtest.Server]bool{}
+				var mu sync.Mutex
+				servers := []*oauthtest.Server{as, as.Tenant("/t1"), as.Tenant("/t2")}
+				for _, s := range servers {
+					s.SetFault(oauthtest.EndpointKeySet, f)
+					go func() {
+						if _, err := attempt(t.Context(), as.HTTPClient(), s.Issuer()+"/jwks"); err == nil {
+							t.Error("an answer")
+						}
+						mu.Lock()
+						defer mu.Unlock()
+						ended[s] = true
+					}()
+				}
+				synctest.Wait()
+				for i, s := range []*oauthtest.Server{servers[1], as} {
+					s.Close()
+					synctest.Wait()
+					if want := 1 + 2*i; len(ended) != want || !ended[s] { // the second ends the third as well
+						t.Errorf("%d ended", len(ended))
+					}
+				}
+			})
+		})
+	}
 }

@@ -14,7 +14,6 @@ import (
 	"errors"
 	"fmt"
 	"log"
-	"math/big"
 	"net"
 	"os"
 	"slices"
@@ -56,21 +55,26 @@ func (quiet) Write(line []byte) (int, error) {
 	return os.Stderr.Write(line)
 }
 
-// template is valid for as long as any test clock is likely to show.
-func template(serial int64, name string) *x509.Certificate {
+// template is valid for as long as any test clock is likely to show. Without a serial
+// number it gets a random one: no two of an authority may be the same (RFC 5280 §4.1.2.2).
+func template(name string) *x509.Certificate {
 	return &x509.Certificate{
-		SerialNumber: big.NewInt(serial),
-		Subject:      pkix.Name{CommonName: name},
-		NotBefore:    time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC),
-		NotAfter:     time.Date(2099, 12, 31, 0, 0, 0, 0, time.UTC),
+		Subject:   pkix.Name{CommonName: name},
+		NotBefore: time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC),
+		NotAfter:  time.Date(2099, 12, 31, 0, 0, 0, 0, time.UTC),
 	}
 }
 
-// certify makes an authority and a certificate of it (RFC 5280 §4.2.1).
-func certify(name string) (*x509.Certificate, tls.Certificate, error) {
-	root := template(1, "oauthtest throw-away authority")
+// rootTemplate has a name of its own: a program that trusts several authorities looks for
+// the one of a certificate by its name.
+func rootTemplate() *x509.Certificate {
+	root := template("oauthtest throw-away authority " + rand.Text())
 	root.IsCA, root.BasicConstraintsValid, root.KeyUsage = true, true, x509.KeyUsageCertSign
-	leaf := template(2, "oauthtest")
+	return root
+}
+
+func leafTemplate(name string) *x509.Certificate {
+	leaf := template("oauthtest")
 	leaf.KeyUsage, leaf.ExtKeyUsage = x509.KeyUsageDigitalSignature, []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}
 	leaf.DNSNames = []string{"localhost"}
 	leaf.IPAddresses = []net.IP{net.IPv4(127, 0, 0, 1), net.IPv6loopback}
@@ -79,20 +83,28 @@ func certify(name string) (*x509.Certificate, tls.Certificate, error) {
 	} else if !slices.Contains(leaf.DNSNames, name) {
 		leaf.DNSNames = append(leaf.DNSNames, strings.TrimSuffix(name, "."))
 	}
+	return leaf
+}
+
+// certify makes an authority and a certificate of it. The certificate names the key of
+// the authority by an identifier, without which some programs refuse it (RFC 5280
+// §4.2.1.1); the authority has one only after it is parsed.
+func certify(name string) (*x509.Certificate, tls.Certificate, error) {
 	rootKey, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	leafKey, err2 := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err = errors.Join(err, err2); err != nil {
 		return nil, tls.Certificate{}, err
 	}
+	root := rootTemplate()
 	rootDER, err := x509.CreateCertificate(rand.Reader, root, root, rootKey.Public(), rootKey)
 	if err != nil {
 		return nil, tls.Certificate{}, err
 	}
-	leafDER, err := x509.CreateCertificate(rand.Reader, leaf, root, leafKey.Public(), rootKey)
+	authority, err := x509.ParseCertificate(rootDER)
 	if err != nil {
 		return nil, tls.Certificate{}, err
 	}
-	authority, err := x509.ParseCertificate(rootDER)
+	leafDER, err := x509.CreateCertificate(rand.Reader, leafTemplate(name), authority, leafKey.Public(), rootKey)
 	return authority, tls.Certificate{Certificate: [][]byte{leafDER}, PrivateKey: leafKey}, err
 }
 

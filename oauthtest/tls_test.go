@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"crypto/tls"
 	"crypto/x509"
+	"encoding/pem"
 	"net/http"
 	"net/url"
 	"strings"
@@ -75,12 +76,55 @@ func TestTLS(t *testing.T) {
 			t.Error("trusted")
 		}
 	})
+	t.Run("TA-01/TLS_certificate_names_its_authority", func(t *testing.T) {
+		other := listen(t, oauthtest.Config{TLS: true, Algorithm: "ES256"})
+		root, leaf := certificates(t, as)
+		if len(leaf.AuthorityKeyId) == 0 || !bytes.Equal(leaf.AuthorityKeyId, root.SubjectKeyId) {
+			t.Errorf("authority key identifier %x, of the authority %x", leaf.AuthorityKeyId, root.SubjectKeyId)
+		}
+		root2, leaf2 := certificates(t, other)
+		if root.Subject.CommonName == root2.Subject.CommonName || !strings.HasPrefix(root.Subject.CommonName, "oauthtest throw-away authority ") {
+			t.Errorf("authorities %q and %q", root.Subject.CommonName, root2.Subject.CommonName)
+		}
+		serials := map[string]bool{}
+		for _, c := range []*x509.Certificate{root, leaf, root2, leaf2} {
+			serials[c.SerialNumber.String()] = true
+		}
+		if len(serials) != 4 {
+			t.Errorf("serial numbers %v", serials)
+		}
+	})
+	t.Run("TA-01/TLS_authorities_side_by_side", func(t *testing.T) {
+		other := listen(t, oauthtest.Config{TLS: true, Algorithm: "ES256"})
+		c := trusting(t, append(as.CertificateAuthority(), other.CertificateAuthority()...), nil)
+		for _, s := range []*oauthtest.Server{as, other} {
+			if a := get(t, c, s.Issuer()+"/jwks"); a.status != http.StatusOK {
+				t.Errorf("status %d", a.status)
+			}
+		}
+	})
 	t.Run("TA-01/TLS_authority_is_a_copy", func(t *testing.T) {
 		as.CertificateAuthority()[0]++
 		if as.CertificateAuthority()[0] != '-' {
 			t.Error("changed from outside")
 		}
 	})
+}
+
+// certificates are those of the authority and of the server.
+func certificates(t *testing.T, as *oauthtest.Server) (root, leaf *x509.Certificate) {
+	t.Helper()
+	block, _ := pem.Decode(as.CertificateAuthority())
+	root, err := x509.ParseCertificate(block.Bytes)
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp, err := as.HTTPClient().Get(as.Issuer() + "/jwks")
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp.Body.Close()
+	return root, resp.TLS.PeerCertificates[0]
 }
 
 func TestTLSIssuer(t *testing.T) {

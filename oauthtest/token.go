@@ -6,6 +6,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -101,20 +102,23 @@ func Forged() Edit { return func(t *draft) { t.forge = true } }
 
 // Token returns a signed access token with every claim of RFC 9068 §2.2: good for
 // the default audience, without scope, for [Config.TokenLifetime] from now. The
-// default audience is the first one ever given to VerifierConfig or Config; while
-// there is none, and no edit says which, Token fails the test. It panics where it
-// has no test to fail. Safe for concurrent use.
+// default audience is the first one ever given to VerifierConfig or Config; Token is
+// at fault while there is none and no edit says which, and for a nil Edit. Safe for
+// concurrent use.
 func (s *Server) Token(edits ...Edit) string {
-	s.helper()
+	s.tb.Helper()
 	raw, err := s.mint(edits...)
 	if err != nil {
-		s.fatalf("%v", err)
+		s.errorf("%v", err)
 	}
-	return raw
+	return raw // "" then
 }
 
 // mint is Token without a test to fail.
 func (s *Server) mint(edits ...Edit) (string, error) {
+	if err := checkEdits(edits); err != nil {
+		return "", fmt.Errorf("oauthtest: %w", err)
+	}
 	t := s.draft()
 	for _, edit := range edits {
 		edit(t)
@@ -129,6 +133,14 @@ func (s *Server) mint(edits ...Edit) (string, error) {
 		}
 	}
 	return t.sign(s.cfg.Algorithm)
+}
+
+// checkEdits is for those who apply them: a nil one would end the process.
+func checkEdits(edits []Edit) error {
+	if i := slices.IndexFunc(edits, func(e Edit) bool { return e == nil }); i >= 0 {
+		return fmt.Errorf("edit %d is nil: leave it out", i+1)
+	}
+	return nil
 }
 
 // foreignKey is one that the issuer never had.
