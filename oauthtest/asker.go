@@ -10,9 +10,9 @@ import (
 	"fmt"
 	"io"
 	"log"
+	"mime"
 	"net"
 	"net/http"
-	"net/http/httptest"
 	"net/url"
 	"path"
 	"strconv"
@@ -34,23 +34,26 @@ type asker struct {
 	wire    *memnet.Listener
 	server  *http.Server
 	served  chan struct{}
-	cancel  context.CancelFunc // of all requests
-	running sync.WaitGroup     // connections, and the handlers behind them
-	reached atomic.Int64       // requests that the server handed on
-	limited bool               // some answer was a rate limiter's
+	cancel  context.CancelFunc    // of all requests
+	running sync.WaitGroup        // connections, and the handlers behind them
+	reached atomic.Int64          // requests that the server handed on
+	limited bool                  // some answer was a rate limiter's
+	panics  sync.Map              // what they panicked with, by the number in reached
+	known   map[string]routeReply // what strangers got
 }
 
 const (
 	askedHost  = "api.test"
-	askingAddr = "192.0.2.1:1234" // RFC 5737 §3: what limiters and logs can read
-	askedTime  = 10 * time.Second // for one answer
-	outlasting = time.Minute      // for a handler that does not heed its context
+	askingAddr = "192.0.2.1:1234"       // RFC 5737 §3: what limiters and logs can read
+	askedTime  = 10 * time.Second       // for one answer
+	askedBegin = 200 * time.Millisecond // for the body behind a header that refuses nothing
+	outlasting = time.Minute            // for a handler that does not heed its context
 	askedBody  = 64 << 10
 )
 
 func newAsker(h http.Handler) *asker {
 	ctx, cancel := context.WithCancel(context.Background())
-	a := &asker{h: h, wire: memnet.Listen(askedHost), served: make(chan struct{}), cancel: cancel}
+	a := &asker{h: h, wire: memnet.Listen(askedHost), served: make(chan struct{}), cancel: cancel, known: map[string]routeReply{}}
 	a.server = &http.Server{
 		Handler:     http.HandlerFunc(a.serve),
 		ErrorLog:    log.New(io.Discard, "", 0), // what panics is reported as a request without answer
@@ -69,9 +72,22 @@ func newAsker(h http.Handler) *asker {
 func (a *asker) serve(w http.ResponseWriter, r *http.Request) {
 	a.running.Add(1)
 	defer a.running.Done()
-	a.reached.Add(1)
+	defer a.note(a.reached.Add(1))
 	r.TLS = &tls.ConnectionState{Version: tls.VersionTLS13, HandshakeComplete: true, ServerName: askedHost}
 	a.h.ServeHTTP(w, r)
+}
+
+// note keeps the value of a panic, which ends the connection all the same.
+func (a *asker) note(request int64) {
+	if v := recover(); v != nil {
+		const most = 200
+		text := fmt.Sprint(v)
+		if len(text) > most {
+			text = text[:most] + "…"
+		}
+		a.panics.Store(request, text)
+		panic(http.ErrAbortHandler)
+	}
 }
 
 // count keeps a connection among what runs until its handler is (also one that took the
@@ -122,7 +138,7 @@ func (r routeReply) text() string {
 }
 
 // ask sends one request with these header lines on a connection of its own. It does not
-// read the body, which may never end, but that of a refusal.
+// read the body but that of a refusal.
 func (a *asker) ask(method, host, target string, lines ...string) routeReply {
 	return a.send(false, method, host, target, lines...)
 }
@@ -142,10 +158,13 @@ func (a *asker) send(readBody bool, method, host, target string, lines ...string
 	}
 	var sending sync.WaitGroup
 	sending.Go(func() { io.WriteString(conn, request+"\r\n") }) // the server may answer before it read all
-	got := receiveReply(bufio.NewReader(conn), method, readBody)
+	got := receiveReply(conn, method, readBody)
 	conn.Close()
 	sending.Wait()
 	got.served = a.reached.Load() > before
+	if text, ok := a.panics.LoadAndDelete(before + 1); ok && got.err != nil {
+		got.err = fmt.Errorf("the handler panicked: %s", text)
+	}
 	return a.noted(got, method, host, target)
 }
 
@@ -161,7 +180,8 @@ func (a *asker) noted(got routeReply, method, host, target string) routeReply {
 	return got
 }
 
-func receiveReply(from *bufio.Reader, method string, readBody bool) routeReply {
+func receiveReply(conn net.Conn, method string, readBody bool) routeReply {
+	from := bufio.NewReader(conn)
 	for {
 		resp, err := http.ReadResponse(from, &http.Request{Method: method})
 		switch {
@@ -173,13 +193,35 @@ func receiveReply(from *bufio.Reader, method string, readBody bool) routeReply {
 			continue // interim answers (RFC 9110 §15.2)
 		}
 		got := routeReply{status: resp.StatusCode, header: resp.Header}
-		if readBody || got.status == http.StatusUnauthorized {
-			var body []byte
-			body, got.cut = io.ReadAll(io.LimitReader(resp.Body, askedBody)) // what came is enough
-			got.body = string(body)
+		if !readBody && got.status != http.StatusUnauthorized {
+			return got
 		}
+		limit := got.bodyTime()
+		if limit == 0 {
+			got.cut = errCut
+			return got
+		}
+		conn.SetReadDeadline(time.Now().Add(limit))
+		var body []byte
+		body, got.cut = io.ReadAll(io.LimitReader(resp.Body, askedBody)) // what came is enough
+		got.body = string(body)
 		return got
 	}
+}
+
+var errCut = errors.New("the rest of the body was not waited for")
+
+// bodyTime is how long a body is waited for once the header is there: that of a refusal
+// should have an end, any other may be a stream.
+func (r routeReply) bodyTime() time.Duration {
+	kind, _, _ := mime.ParseMediaType(r.header.Get("Content-Type"))
+	switch {
+	case r.status == http.StatusUnauthorized:
+		return askedTime
+	case r.status == http.StatusSwitchingProtocols || kind == "text/event-stream":
+		return 0
+	}
+	return askedBegin
 }
 
 // direct gives the handler a request that http.Server would not: other servers, and
@@ -189,21 +231,92 @@ func (a *asker) direct(method, host, target string) routeReply {
 	if err != nil {
 		u = &url.URL{Path: unescaped(target)}
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), askedTime)
+	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
 	r := &http.Request{
 		Method: method, URL: u, Host: host, RequestURI: target, Header: http.Header{}, Body: http.NoBody,
 		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1, RemoteAddr: askingAddr,
 	}
-	w := httptest.NewRecorder()
-	if p := hook.Call("the handler", func() { a.serve(w, r.WithContext(ctx)) }); p != nil {
-		return routeReply{err: p, served: true, direct: true}
-	}
-	got := routeReply{status: w.Code, header: w.Header(), body: w.Body.String(), served: true, direct: true}
+	w := &directWriter{ctx: ctx, header: http.Header{}, begun: make(chan struct{})}
+	ended := make(chan error, 1)
+	a.running.Go(func() {
+		err := errors.New("the handler ended its goroutine")
+		defer func() { ended <- err }()
+		err = hook.Call("the handler", func() { a.serve(w, r.WithContext(ctx)) })
+	})
+	got := w.reply(ended)
 	if method == http.MethodHead { // what a server does not send (RFC 9110 §9.3.2)
 		got.body = ""
 	}
 	return a.noted(got, method, host, target)
+}
+
+// directWriter is one whose reply can be read while the handler goes on.
+type directWriter struct {
+	ctx    context.Context // of the request: behind its end nobody reads
+	header http.Header
+	begun  chan struct{} // closed with the status
+
+	mu  sync.Mutex
+	got routeReply
+}
+
+func (w *directWriter) Header() http.Header { return w.header }
+func (w *directWriter) Flush()              { w.WriteHeader(http.StatusOK) }
+
+func (w *directWriter) WriteHeader(status int) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	switch {
+	case status < 100 || status > 999:
+		panic("invalid WriteHeader code") // as http.Server does
+	case status < 200 && status != http.StatusSwitchingProtocols || w.got.status != 0:
+		return // interim answers (RFC 9110 §15.2), and what comes too late
+	}
+	w.got.status, w.got.header = status, w.header.Clone()
+	close(w.begun)
+}
+
+func (w *directWriter) Write(b []byte) (int, error) {
+	if err := w.ctx.Err(); err != nil {
+		return 0, err
+	}
+	w.WriteHeader(http.StatusOK)
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.got.body == "" && w.got.header.Get("Content-Type") == "" {
+		w.got.header.Set("Content-Type", http.DetectContentType(b))
+	}
+	w.got.body += string(b[:min(len(b), askedBody-len(w.got.body))])
+	return len(b), nil
+}
+
+// reply waits for the answer as receiveReply does; ended tells that the handler returned.
+func (w *directWriter) reply(ended <-chan error) routeReply {
+	var err, cut error
+	select {
+	case err = <-ended:
+		w.WriteHeader(http.StatusOK)
+	case <-time.After(askedTime):
+		err = context.DeadlineExceeded
+	case <-w.begun:
+		select {
+		case err = <-ended:
+		case <-time.After(w.read().bodyTime()):
+			cut = errCut
+		}
+	}
+	got := w.read()
+	got.err, got.cut, got.served, got.direct = err, cut, true, true
+	return got
+}
+
+func (w *directWriter) read() routeReply {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	got := w.got
+	got.header = got.header.Clone() // the handler may go on
+	return got
 }
 
 // unescaped decodes what can be decoded, and leaves the rest.
@@ -217,12 +330,17 @@ func unescaped(target string) string {
 func (r routeReply) redirects() bool { return r.err == nil && r.status >= 300 && r.status < 400 }
 
 // alike tells whether r is the answer that a and b are, two of one kind: what differs
-// between these, and what repeats the request, may be anything.
+// between these, and what repeats the request, may be anything. Where one was cut, what
+// all of them have is compared.
 func (r routeReply) alike(a, b routeReply) bool {
 	if r.kind() != a.kind() || a.kind() != b.kind() || r.err != nil {
 		return false
 	}
 	of, as, bs := pageWords(r.body), pageWords(a.body), pageWords(b.body)
+	cut := r.cut != nil || a.cut != nil || b.cut != nil
+	if n := min(len(of), len(as), len(bs)); cut {
+		of, as, bs = of[:n], as[:n], bs[:n]
+	}
 	if len(of) != len(as) || len(as) != len(bs) {
 		return false
 	}
@@ -238,7 +356,7 @@ func (r routeReply) alike(a, b routeReply) bool {
 			return false
 		}
 	}
-	return told || r.body == a.body
+	return told || r.body == a.body || r.cut != nil && a.cut != nil
 }
 
 // ticks tells whether two words are the same but for digits, and can be a time to the

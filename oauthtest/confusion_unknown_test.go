@@ -165,6 +165,43 @@ func TestCheckPathsAmongOthers(t *testing.T) {
 	}
 }
 
+// TestCheckPathsDoorsInParameters: a parameter may hold an encoded slash, and the name of
+// a door behind it.
+func TestCheckPathsDoorsInParameters(t *testing.T) {
+	m := http.NewServeMux()
+	m.Handle("GET /orders/{id}", named("secret order", "id"))
+	m.Handle("GET /orders/{id}/lines", named("secret lines", "id"))
+	m.Handle("GET /a/b/{c}/d/{e}/f", named("secret of six", "c"))
+	m.Handle("GET /health", says("ok"))
+	ends := func(r *http.Request) bool { return !strings.HasSuffix(r.URL.Path, "/health") }
+	holds := func(r *http.Request) bool { return !strings.Contains(r.URL.Path, "/health/") }
+	for _, tc := range []struct {
+		name, route string
+		guarded     func(*http.Request) bool
+		want        []string
+	}{
+		{"at_the_end", "GET /orders/{id}", ends, []string{`"/orders/1%2fhealth": 200 OK`}},
+		{"at_the_end_but_inside", "GET /orders/{id}/lines", ends, nil},
+		{"inside", "GET /orders/{id}/lines", holds, []string{`"/orders/1%2fhealth/lines": 200 OK`}},
+		{"inside_but_at_the_end", "GET /orders/{id}", holds, nil},
+		{"deep_inside", "GET /a/b/{c}/d/{e}/f", holds, []string{`"/a/b/1%2fhealth/d/1/f": 200 OK`, `"/a/b/1/d/1%2fhealth/f": 200 OK`}},
+	} {
+		t.Run("K20/"+tc.name, func(t *testing.T) {
+			defer oauthtest.ListSpellings(1000)()
+			h := comparing(t, m, tc.guarded)
+			got := strings.Join(failuresOf(func(t testing.TB) { oauthtest.CheckPaths(t, h, []string{tc.route, "GET /health"}, "GET /health") }), "\n")
+			if tc.want == nil && got != "" {
+				t.Errorf("failure %s", got)
+			}
+			for _, want := range tc.want {
+				if !strings.Contains(got, want) {
+					t.Errorf("no %s in %s", want, got)
+				}
+			}
+		})
+	}
+}
+
 // TestCheckPathsOfTheSameShape: an answer of the guarded route that differs by one word
 // from those of a public neighbour is past the guard, though theirs repeat their paths.
 func TestCheckPathsOfTheSameShape(t *testing.T) {

@@ -15,14 +15,16 @@ import (
 	"testing"
 
 	"github.com/bearerguard/bearerguard/internal/challenge"
+	"github.com/bearerguard/bearerguard/internal/hook"
 )
 
 // CheckRoutes asks h for each of routes without a token, and with one that nobody
 // issued. It fails unless both answers are 401 with a Bearer challenge (RFC 6750 §3),
 // or the route is among public: these are asked without a token, whatever they do then,
 // and fail if they are guarded, or if routes does not have them, since such a list is
-// out of date. It finds routes that were registered outside the guarded group or
-// before the guard, and guards that take a bad token for none.
+// out of date. Lists without a guarded route fail as well. It finds routes that were
+// registered outside the guarded group or before the guard, and guards that take a bad
+// token for none.
 //
 // It also finds guards that refuse without stopping the chain, where the handler then
 // writes something: behind JSON that is complete, without an end, or so that no other
@@ -38,8 +40,15 @@ import (
 // of which the handler must know one. Parameters become "1", as "{a}-{b}" becomes "1-1";
 // where the router wants something else, as for "{id:[a-z]+}", write it instead of the
 // parameter. public entries are those of routes, to the letter. List the routes with
-// what the router itself has (Echo's Routes, Gin's Routes), so that a new route cannot
-// be missing.
+// what the router itself has (Echo's Routes, Gin's Routes), so that a new one is in the
+// list. By hand must be listed what such a list does not have: the routes of Echo's Host,
+// which e.Routers has, Gin's NoRoute and NoMethod, and what is behind a handler that is
+// mounted as a whole, be it another router, a file server or a proxy.
+//
+// With GET, HEAD is asked as well, to which routers give the same handler and which a
+// guard may not know. 404, 405 and what it gets at a path that nobody has are good there,
+// too. List it as a route of its own if it is to be public. OPTIONS is asked only if it is
+// listed, since CORS layers answer it everywhere.
 //
 // What comes before the guard must let the requests through: leave rate limiters and
 // checks against CSRF out in the test, write a route with its host where others are
@@ -50,7 +59,7 @@ import (
 // other half. It works inside a testing/synctest bubble, too.
 func CheckRoutes(t testing.TB, h http.Handler, routes []string, public ...string) {
 	t.Helper()
-	list, open := parseRoutes(t, routes, public)
+	list, open := parseRoutes(t, h, routes, public)
 	w := newAsker(h)
 	defer w.close()
 	var refusals []routeRefusal
@@ -61,11 +70,14 @@ func CheckRoutes(t testing.TB, h http.Handler, routes []string, public ...string
 		} else {
 			refusals, err = w.checkGuarded(rt, refusals)
 		}
+		if err == nil && !open[rt.name] && !listedHead(list, rt) {
+			err = w.checkHead(rt)
+		}
 		if err != nil {
 			t.Errorf("oauthtest: %s: %v", rt.name, err)
 		}
 	}
-	for _, r := range loners(refusals) {
+	for _, r := range w.loners(refusals) {
 		t.Errorf("oauthtest: %s: %s without a token: 401 with a body that no other guarded path has, %s: the guard does not stop the chain, and the handler wrote it. If a guard of its own writes it, check its routes by a call of their own", r.name, r.method, shownTarget(r.reply.body))
 	}
 }
@@ -86,9 +98,12 @@ var anyMethod = []string{http.MethodGet, http.MethodPost, http.MethodPut, http.M
 // no route, and nothing that a request could ask for.
 const notFoundRoute = "echo_route_not_found"
 
-// parseRoutes fails the test at once for lists that cannot be right.
-func parseRoutes(t testing.TB, routes, public []string) ([]routeOf, map[string]bool) {
+// parseRoutes fails the test at once for lists that cannot be right, and for no handler.
+func parseRoutes(t testing.TB, h http.Handler, routes, public []string) ([]routeOf, map[string]bool) {
 	t.Helper()
+	if hook.Nil(h) {
+		t.Fatalf("oauthtest: there is no handler to ask: give the one that the program serves, with its routes and guards")
+	}
 	var list []routeOf
 	seen, open := map[string]bool{}, map[string]bool{}
 	for _, s := range routes {
@@ -110,6 +125,9 @@ func parseRoutes(t testing.TB, routes, public []string) ([]routeOf, map[string]b
 			t.Fatalf("oauthtest: public route %q is not among the routes: take it off the list, or write it as the router does", s)
 		}
 		open[name] = true
+	}
+	if len(open) == len(list) {
+		t.Fatalf("oauthtest: all routes are public, so that no guard would be checked: list the routes that need a token as well, or leave the check out")
 	}
 	return list, open
 }
@@ -236,6 +254,24 @@ func (w *asker) again(got routeReply, method string, rt routeOf) routeReply {
 		return got
 	}
 	return w.ask(method, rt.host, rt.path)
+}
+
+// loners are those that still are when all are asked anew: else a second ended between
+// two of them, and their guard writes the time.
+func (w *asker) loners(all []routeRefusal) []routeRefusal {
+	first := loners(all)
+	if len(first) == 0 {
+		return nil
+	}
+	anew := slices.Clone(all)
+	for i, r := range anew {
+		anew[i].reply = w.ask(r.method, r.host, r.path)
+		anew[i].again = w.again(anew[i].reply, r.method, r.routeOf)
+	}
+	second := loners(anew)
+	return slices.DeleteFunc(first, func(r routeRefusal) bool {
+		return !slices.ContainsFunc(second, func(s routeRefusal) bool { return s.name == r.name })
+	})
 }
 
 // loners are the refusals with a body that those of no other path have, one for each

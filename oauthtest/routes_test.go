@@ -227,7 +227,7 @@ func TestCheckRoutesAnswers(t *testing.T) {
 		{"other_method", answers(405), "405 Method Not Allowed: the route list does not fit"},
 		{"redirect", http.RedirectHandler("/x/", http.StatusTemporaryRedirect), "a redirect that came before the guard"},
 		{"zero_guard", nethttp.Require(zero)(secret), "503 Service Unavailable: the guard or its verifier is not set up"},
-		{"panic", http.HandlerFunc(func(http.ResponseWriter, *http.Request) { panic("no token") }), "no answer (the connection was closed: a panic?). The usual cause: no guard runs"},
+		{"panic", http.HandlerFunc(func(http.ResponseWriter, *http.Request) { panic("no token") }), "no answer (the handler panicked: no token). The usual cause: no guard runs"},
 		{"hangs", http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }), "no answer ("},
 		{"no_challenge", answers(401), "401 with 0 Bearer challenges"},
 		{"basic_only", answers(401, "WWW-Authenticate", `Basic realm="x"`), "401 with 0 Bearer challenges"},

@@ -19,6 +19,7 @@ func spellings(host, p string, doors []string) []string {
 	}
 	for _, door := range doors {
 		all = append(all, s.through(door)...)
+		all = append(all, s.inside(door)...)
 	}
 	return all
 }
@@ -147,4 +148,20 @@ func (s spelling) through(door string) []string {
 		s.path + "?x=" + door, s.path + "?" + door, s.path + "#" + door, s.path + "%23" + door, s.path + "%3f" + door,
 		s.path + ";" + door, s.path + ";x=" + door, s.path + "/.." + door + "/.." + s.path, s.path + "%00" + door,
 	}
+}
+
+// inside a segment, behind an encoded slash: a parameter takes it as part of its value.
+// Each of the first eight segments has its index, for paths with and without it.
+func (s spelling) inside(door string) []string {
+	hidden := "%2f" + door[1:]
+	all := []string{s.path + hidden}
+	segments := strings.Split(s.rest, "/")
+	for i := range 8 {
+		target := s.path
+		if i < len(segments)-1 {
+			target = "/" + strings.Join(segments[:i+1], "/") + hidden + "/" + strings.Join(segments[i+1:], "/")
+		}
+		all = append(all, target)
+	}
+	return all
 }

@@ -3,12 +3,17 @@
 package oauthtest
 
 import (
+	"context"
 	"fmt"
 	"runtime"
 	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
+	"time"
+
+	"github.com/bearerguard/bearerguard/jwkscache"
+	"github.com/bearerguard/bearerguard/verifier"
 )
 
 // complaint stands in for a test that is expected to fail.
@@ -54,6 +59,39 @@ func TestStandstill(t *testing.T) {
 	}
 	if watch("some_check").Stop() != true {
 		t.Error("the watchdog was not running")
+	}
+}
+
+// TestGoodKeySources: what is allowed, if only just, passes every check.
+func TestGoodKeySources(t *testing.T) {
+	serves := func(long time.Duration) func(t testing.TB, as *Server) verifier.KeySource {
+		return brokenSource{keys: func(s *source, c ctx, m *verifier.Miss) (*verifier.KeySet, error) { return s.serving(long, c, m) }}.open
+	}
+	warm := func(begin func(warm func())) func(t testing.TB, as *Server) verifier.KeySource {
+		return func(t testing.TB, as *Server) verifier.KeySource {
+			c, err := jwkscache.New(jwkscache.Config{Issuer: as.Issuer(), HTTPClient: as.HTTPClient()})
+			if err != nil {
+				t.Fatal(err)
+			}
+			begin(func() { _ = c.Warm(context.Background()) })
+			return c
+		}
+	}
+	for name, open := range map[string]func(t testing.TB, as *Server) verifier.KeySource{
+		"old_keys_for_96_hours": serves(freshLimit + staleLimit), // also when closed
+		"warm_in_make":          warm(func(warm func()) { warm() }),
+		"warm_in_background":    warm(func(warm func()) { go warm() }),
+	} {
+		t.Run(name, func(t *testing.T) {
+			for _, c := range keySourceChecks {
+				if name == "old_keys_for_96_hours" && c.name == "closed_source_serves_nothing" {
+					continue
+				}
+				if text := failed(t, c.name, func(t testing.TB) { c.play(t, open) }); text != "" {
+					t.Errorf("%s: %s", c.name, text)
+				}
+			}
+		})
 	}
 }
 

@@ -34,6 +34,7 @@ type source struct {
 	at      time.Time
 	failure error
 	flight  chan struct{}
+	never   map[string]bool // kids that were unknown once
 }
 
 // mutex is one that a bubble can wait for: its clock stands still while a goroutine
@@ -60,7 +61,7 @@ func (b brokenSource) open(t testing.TB, as *Server) verifier.KeySource {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &source{Cache: c, as: as, keys: b.keys, mu: make(mutex, 1)}
+	return &source{Cache: c, as: as, keys: b.keys, mu: make(mutex, 1), never: map[string]bool{}}
 }
 
 // fetch asks the issuer, without anything around it.
@@ -189,6 +190,37 @@ var brokenSources = map[string]brokenSource{
 		s.last = set
 		return set, err
 	}},
+	"old_keys_for_too_long": {"outage_serves_old_keys_or_none/503", func(s *source, c ctx, m *verifier.Miss) (*verifier.KeySet, error) {
+		return s.serving(freshLimit+staleLimit+2*time.Hour, c, m)
+	}},
+	"unknown_once_is_unknown_for_ever": {"key_published_late_is_found", func(s *source, c ctx, m *verifier.Miss) (*verifier.KeySet, error) {
+		s.mu.Lock()
+		never := m != nil && s.never[m.KeyID]
+		s.mu.Unlock()
+		if never {
+			m = nil
+		}
+		before := s.as.Fetches()
+		set, err := s.Cache.Keys(c, m)
+		if m != nil && err == nil && s.as.Fetches() > before && !hasKid(set, m.KeyID) {
+			s.mu.Lock()
+			defer s.mu.Unlock()
+			s.never[m.KeyID] = true
+		}
+		return set, err
+	}},
+	"deaf_to_misses_without_a_kid": {"miss_without_a_kid_brings_the_new_key", func(s *source, c ctx, m *verifier.Miss) (*verifier.KeySet, error) {
+		if m != nil && m.KeyID == "" {
+			m = nil
+		}
+		return s.Cache.Keys(c, m)
+	}},
+	"deaf_to_misses_of_a_kid_that_is_there": {"miss_of_a_kid_that_is_there_brings_the_new_key", func(s *source, c ctx, m *verifier.Miss) (*verifier.KeySet, error) {
+		if m != nil && hasKid(m.Set, m.KeyID) {
+			m = nil
+		}
+		return s.Cache.Keys(c, m)
+	}},
 	"waits_for_ever": {"outage_serves_old_keys_or_none/hang", func(s *source, c ctx, _ *verifier.Miss) (*verifier.KeySet, error) {
 		return s.shared(c)
 	}},
@@ -315,6 +347,27 @@ var brokenSources = map[string]brokenSource{
 	"serves_on_when_closed": {"closed_source_serves_nothing", func(s *source, c ctx, m *verifier.Miss) (*verifier.KeySet, error) {
 		return s.remembered(c, time.Minute)
 	}},
+}
+
+// serving keeps the last good set for so long.
+func (s *source) serving(long time.Duration, c ctx, m *verifier.Miss) (*verifier.KeySet, error) {
+	set, err := s.Cache.Keys(c, m)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if err == nil {
+		if set != s.last {
+			s.last, s.at = set, time.Now()
+		}
+		return set, nil
+	}
+	if m == nil && s.last != nil && time.Since(s.at) < long {
+		return s.last, nil
+	}
+	return nil, err
+}
+
+func hasKid(set *verifier.KeySet, kid string) bool {
+	return slices.ContainsFunc(set.Describe(), func(k verifier.KeyInfo) bool { return k.ID == kid })
 }
 
 // halved leaves out all but the first key that the issuer publishes.

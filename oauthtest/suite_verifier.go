@@ -25,7 +25,9 @@ import (
 //
 // make returns a new verifier that trusts as, for tokens with the given audience;
 // as.VerifierConfig(audience) configures one. It is called once for each check, inside a
-// testing/synctest bubble. A verifier with a method Close is closed by the suite.
+// testing/synctest bubble. It may fetch the keys, also in a goroutine: what is about a
+// verifier without keys is then skipped. A verifier with a method Close is closed by the
+// suite.
 //
 // It is for verifiers of signed access tokens that look at aud, fetch their keys and
 // accept any sub. The edits make the good tokens what this one asks for beyond
@@ -54,12 +56,14 @@ var verifierChecks = []verifierCheck{
 	{"hostile_tokens_are_refused", (*verifierTest).hostile},
 	{"signature_is_checked_each_time", (*verifierTest).altered},
 	{"every_rule_is_asked", (*verifierTest).rules},
+	{"a_panic_is_no", (*verifierTest).panics},
 	{"confirm_runs_once_for_each_call", (*verifierTest).confirmOnce},
 	{"confirm_can_refuse", (*verifierTest).confirmRefuses},
 	{"confirm_sees_no_bad_token", (*verifierTest).confirmNotBad},
 	{"confirm_changes_nothing_but_the_binding", (*verifierTest).confirmChanges},
 	{"bound_tokens_need_a_proof", (*verifierTest).bound},
 	{"results_are_not_shared", (*verifierTest).notShared},
+	{"tokens_of_one_subject_are_kept_apart", (*verifierTest).sameSubject},
 	{"expired_meanwhile", (*verifierTest).expires},
 	{"key_withdrawn_meanwhile", (*verifierTest).withdrawn},
 	{"outage_is_not_the_tokens_fault", (*verifierTest).outage},
@@ -76,7 +80,8 @@ func (c verifierCheck) play(t testing.TB, make func(t testing.TB, as *Server, au
 	if c, ok := tv.(interface{ Close() error }); ok {
 		t.Cleanup(func() { _ = hook.Call("Close", func() { _ = c.Close() }) })
 	}
-	c.run(&verifierTest{t, as, tv, edits})
+	synctest.Wait() // for what make began
+	c.run(&verifierTest{t, as, tv, edits, as.Fetches() > 0})
 }
 
 // algorithm is the one that the edits name.
@@ -95,37 +100,43 @@ type verifierTest struct {
 	as    *Server
 	tv    middleware.TokenVerifier
 	edits []Edit // of good tokens
+	asked bool   // for keys by make, so that it has them
 }
 
 type confirmation = func(context.Context, *verifier.Token) error
 
 func unbound(context.Context, *verifier.Token) error { return nil }
 
-// present calls the verifier and checks what holds for every answer.
-func (k *verifierTest) present(ctx context.Context, raw string, confirm confirmation, reqs ...verifier.Requirement) (tok *verifier.Token, err error) {
+// present calls the verifier with a good token and checks what holds for every answer.
+func (k *verifierTest) present(ctx context.Context, raw string, confirm confirmation, reqs ...verifier.Requirement) (*verifier.Token, error) {
+	k.Helper()
+	return k.presentAs(ctx, "a good token", raw, confirm, reqs...)
+}
+
+func (k *verifierTest) presentAs(ctx context.Context, what, raw string, confirm confirmation, reqs ...verifier.Requirement) (tok *verifier.Token, err error) {
 	k.Helper()
 	if p := hook.Call("VerifyBound", func() { tok, err = k.tv.VerifyBound(ctx, raw, confirm, reqs...) }); p != nil {
-		k.Errorf("%v: return an error instead", p)
+		k.Errorf("%s: %v: return an error instead", what, p)
 		return nil, p
 	}
 	switch {
 	case err == nil && tok == nil:
-		k.Errorf("VerifyBound returned neither a token nor an error: return an error of one of the classes of package verifier")
+		k.Errorf("%s: VerifyBound returned neither a token nor an error: return an error of one of the classes of package verifier", what)
 		return nil, errors.New("neither")
 	case err != nil && tok != nil:
-		k.Errorf("VerifyBound returned a token beside the error: return nil, since somebody will use it (GO-05)")
+		k.Errorf("%s: VerifyBound returned a token beside the error: return nil, since somebody will use it (GO-05)", what)
 	case err != nil:
-		k.safe(raw, err)
+		k.safe(what, raw, err)
 	}
 	return tok, err
 }
 
 // safe: errors are logged, and what is in a log can be replayed (GO-04).
-func (k *verifierTest) safe(raw string, err error) {
+func (k *verifierTest) safe(what, raw string, err error) {
 	k.Helper()
 	for _, part := range strings.Split(raw, ".") {
 		if len(part) > 16 && strings.Contains(err.Error(), part) {
-			k.Errorf("the text of an error holds a part of the token: leave it out")
+			k.Errorf("%s: the text of an error holds a part of the token: leave it out", what)
 			return
 		}
 	}
@@ -145,7 +156,7 @@ func (k *verifierTest) accepted(raw string, confirm confirmation, reqs ...verifi
 // which the token is to blame.
 func (k *verifierTest) refused(what, raw string, class error, confirm confirmation, reqs ...verifier.Requirement) {
 	k.Helper()
-	_, err := k.present(context.Background(), raw, confirm, reqs...)
+	_, err := k.presentAs(context.Background(), what, raw, confirm, reqs...)
 	switch got := verifier.ClassOf(err); {
 	case err == nil:
 		k.Errorf("%s: accepted", what)
@@ -256,6 +267,20 @@ func (k *verifierTest) rules() {
 	}
 }
 
+// panics: a middleware above may recover, and the token must not have passed by then.
+func (k *verifierTest) panics() {
+	raw := k.token()
+	for range 2 {
+		k.accepted(raw, unbound)
+		k.refused("a token with a rule that panics", raw, verifier.ErrInternal, unbound, &rule{}, panicking{})
+		k.refused("a token with a confirm that panics", raw, verifier.ErrInternal, func(context.Context, *verifier.Token) error { panic("confirm") })
+	}
+}
+
+type panicking struct{}
+
+func (panicking) Check(*verifier.Token) error { panic("rule") }
+
 type key struct{}
 
 func (k *verifierTest) confirmOnce() {
@@ -296,12 +321,11 @@ func (k *verifierTest) confirmRefuses() {
 }
 
 func (k *verifierTest) confirmNotBad() {
-	called := func(context.Context, *verifier.Token) error {
-		k.Errorf("confirm was called for a bad token, which is no basis for anything")
-		return nil
-	}
 	for name, edit := range badEdits() {
-		k.refused(name, k.token(edit), nil, called)
+		k.refused(name, k.token(edit), nil, func(context.Context, *verifier.Token) error {
+			k.Errorf("%s: confirm was called for a bad token, which is no basis for anything", name)
+			return nil
+		})
 	}
 }
 

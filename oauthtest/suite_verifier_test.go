@@ -80,7 +80,16 @@ func TestTokenVerifierOfTheModule(t *testing.T) {
 			oauthtest.TestTokenVerifier(t, tc.make, tc.edits...)
 		})
 	}
+	warm := func(begin func(warm func())) maker {
+		return func(t testing.TB, as *oauthtest.Server, audience string) middleware.TokenVerifier {
+			keys := cache(t, as)
+			begin(func() { _ = keys.Warm(context.Background()) })
+			return one(t, as.VerifierConfig(audience), func(c *verifier.Config) { c.Keys = keys })
+		}
+	}
 	for name, make := range map[string]maker{
+		"warm_in_make":       warm(func(warm func()) { warm() }),
+		"warm_in_background": warm(func(warm func()) { go warm() }),
 		"Verifier": func(t testing.TB, as *oauthtest.Server, audience string) middleware.TokenVerifier {
 			return one(t, as.VerifierConfig(audience))
 		},

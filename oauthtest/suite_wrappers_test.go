@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -13,6 +14,12 @@ import (
 	"github.com/bearerguard/bearerguard/middleware"
 	"github.com/bearerguard/bearerguard/verifier"
 )
+
+// brokenWrapper is a mistake with the check that must find it.
+type brokenWrapper struct {
+	check string
+	spoil spoiled
+}
 
 // wrapper spoils what a good verifier does.
 type wrapper struct {
@@ -58,11 +65,20 @@ func (w *wrapper) remember(raw string, tok *verifier.Token, err error) (*verifie
 	return tok, err
 }
 
+func who(tok *verifier.Token) string { return tok.Subject + " " + tok.ClientID }
+
+// broadest is the token of tok's subject and client with the most scopes so far.
+func (w *wrapper) broadest(tok *verifier.Token) *verifier.Token {
+	if old := w.before(who(tok)); old != nil && len(old.Scopes) > len(tok.Scopes) {
+		return old
+	}
+	kept := *tok
+	_, _ = w.remember(who(tok), &kept, nil)
+	return tok
+}
+
 // brokenWrappers are mistakes, each with the check that must find it.
-var brokenWrappers = map[string]struct {
-	check string
-	spoil spoiled
-}{
+var brokenWrappers = map[string]brokenWrapper{
 	"drops_confirm": {"confirm_runs_once_for_each_call", func(w *wrapper, c call) (*verifier.Token, error) {
 		return w.inner.VerifyBound(c.ctx, c.raw, unbound, c.reqs...)
 	}},
@@ -273,6 +289,68 @@ var brokenWrappers = map[string]struct {
 		}
 		return tok, err
 	}},
+	"remembers_by_subject_and_client": {"tokens_of_one_subject_are_kept_apart", func(w *wrapper, c call) (*verifier.Token, error) {
+		tok, err := w.inner.VerifyBound(c.ctx, c.raw, c.confirm)
+		if err != nil {
+			return nil, err
+		}
+		if old := w.before(who(tok)); old != nil {
+			return old, old.Require(c.reqs...)
+		}
+		_, _ = w.remember(who(tok), tok, nil)
+		return tok, tok.Require(c.reqs...)
+	}},
+	"broadest_scopes_of_the_subject": {"tokens_of_one_subject_are_kept_apart", func(w *wrapper, c call) (*verifier.Token, error) {
+		tok, err := w.inner.VerifyBound(c.ctx, c.raw, c.confirm)
+		if err != nil {
+			return nil, err
+		}
+		tok.Scopes = slices.Clone(w.broadest(tok).Scopes)
+		if err := tok.Require(c.reqs...); err != nil {
+			return nil, err
+		}
+		return tok, nil
+	}},
+	"rules_by_the_broadest_scopes": {"tokens_of_one_subject_are_kept_apart", func(w *wrapper, c call) (*verifier.Token, error) {
+		tok, err := w.inner.VerifyBound(c.ctx, c.raw, c.confirm)
+		if err != nil {
+			return nil, err
+		}
+		if err := w.broadest(tok).Require(c.reqs...); err != nil {
+			return nil, err
+		}
+		return tok, nil
+	}},
+	"panicking_rule_is_yes": {"a_panic_is_no", func(w *wrapper, c call) (tok *verifier.Token, err error) {
+		if tok, err = w.inner.VerifyBound(c.ctx, c.raw, c.confirm); err != nil {
+			return nil, err
+		}
+		defer func() { _ = recover() }()
+		for _, r := range c.reqs {
+			if err := r.Check(tok); err != nil {
+				return nil, tok.Require(c.reqs...)
+			}
+		}
+		return tok, nil
+	}},
+	"panicking_confirm_is_yes": {"a_panic_is_no", func(w *wrapper, c call) (*verifier.Token, error) {
+		return w.inner.VerifyBound(c.ctx, c.raw, func(ctx context.Context, tok *verifier.Token) error {
+			defer func() { _ = recover() }()
+			return c.confirm(ctx, tok)
+		}, c.reqs...)
+	}},
+	"panics_on_with_a_rule": {"a_panic_is_no", func(w *wrapper, c call) (*verifier.Token, error) {
+		tok, err := w.inner.VerifyBound(c.ctx, c.raw, c.confirm)
+		if err != nil {
+			return nil, err
+		}
+		for _, r := range c.reqs {
+			if err := r.Check(tok); err != nil {
+				return nil, err
+			}
+		}
+		return tok, nil
+	}},
 	"remembers_by_a_part": {"no_crosstalk", func(w *wrapper, c call) (*verifier.Token, error) {
 		if tok := w.before(c.raw[:20]); tok != nil {
 			return tok, nil
@@ -282,27 +360,54 @@ var brokenWrappers = map[string]struct {
 	}},
 }
 
+func (b brokenWrapper) open(t testing.TB, as *Server, audience string) middleware.TokenVerifier {
+	v, err := verifier.New(as.VerifierConfig(audience))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &wrapper{inner: v, spoil: b.spoil, seen: map[string]*verifier.Token{}}
+}
+
 func TestBrokenTokenVerifiers(t *testing.T) {
 	for name, b := range brokenWrappers {
 		t.Run(name, func(t *testing.T) {
-			open := func(t testing.TB, as *Server, audience string) middleware.TokenVerifier {
-				v, err := verifier.New(as.VerifierConfig(audience))
-				if err != nil {
-					t.Fatal(err)
-				}
-				return &wrapper{inner: v, spoil: b.spoil, seen: map[string]*verifier.Token{}}
-			}
 			found := false
 			for _, c := range verifierChecks {
 				if c.name != b.check {
 					continue
 				}
-				text := failed(t, c.name, func(t testing.TB) { c.play(t, open, nil) })
+				text := failed(t, c.name, func(t testing.TB) { c.play(t, b.open, nil) })
 				found = text != ""
 				t.Log(text)
 			}
 			if !found {
 				t.Errorf("not found by %s", b.check)
+			}
+		})
+	}
+}
+
+// TestBrokenTokenVerifiersAreNamed: a message says which token it is about.
+func TestBrokenTokenVerifiersAreNamed(t *testing.T) {
+	for name, want := range map[string]string{
+		"quotes_the_token":                ": the text of an error holds a part of the token",
+		"neither_token_nor_error":         ": VerifyBound returned neither a token nor an error",
+		"panics":                          ": panic in VerifyBound",
+		"plain_errors":                    ": refused with class",
+		"confirms_before_it_verifies":     ": confirm was called for a bad token",
+		"panics_on_with_a_rule":           "a token with a rule that panics: panic in VerifyBound",
+		"token_beside_the_error":          "a token that one of two rules refuses: VerifyBound returned a token beside the error",
+		"makes_a_token_of_its_own":        "at first: Decode",
+		"remembers_by_subject_and_client": "a token with scope \"a b\" has the claims or scopes of another one",
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := brokenWrappers[name]
+			i := slices.IndexFunc(verifierChecks, func(c verifierCheck) bool { return c.name == b.check })
+			text := failed(t, b.check, func(t testing.TB) { verifierChecks[i].play(t, b.open, nil) })
+			before, _, found := strings.Cut(text, want)
+			_, bad := badEdits()[before]
+			if !found || before != "" && !bad && !strings.HasPrefix(before, "text of ") {
+				t.Errorf("%q, want one with the case and %q", text, want)
 			}
 		})
 	}
