@@ -31,7 +31,7 @@ var problems = []struct {
 }{
 	{oauthtest.Accepted, "**passes**", "let through"},
 	{oauthtest.Leaked, "leak", "answer holds token material"},
-	{oauthtest.Fetched, "fetch", "address from the token is asked"},
+	{oauthtest.Fetched, "fetch", "address from the token is asked, or the issuer for each unknown key"},
 	{oauthtest.Crashed, "500", "no answer, or 500"},
 	{oauthtest.Refused, "refused", "refused, though it must pass"},
 	{oauthtest.Answered, "", "refused, but not in the words of the RFC"},

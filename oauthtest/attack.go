@@ -42,8 +42,9 @@ type Target struct {
 	// Marker is a text that the protected handler writes and nothing else does, by which
 	// an answer shows that the handler ran: an answer is read until it holds the text.
 	// "" means the whole body of the answer to a good token, which must then be the same
-	// for every request. A handler that writes nothing, or not this text, is only seen by
-	// a status of success.
+	// for every request. If the first answers to good tokens have no body (as with 204), or not
+	// this text, t fails and the attack ends: nothing would show that the handler ran behind
+	// a refusal.
 	Marker string
 	// Header goes with every request, except for the fields that a case sets itself. Host
 	// in it replaces the host that the server is asked for; Authorization is refused.
@@ -66,7 +67,7 @@ type Problem string
 const (
 	Accepted Problem = "accepted" // the handler ran, or the answer was a success
 	Leaked   Problem = "leaked"   // the answer holds token material: see [Attack]
-	Fetched  Problem = "fetched"  // an address from the token was asked
+	Fetched  Problem = "fetched"  // an address from the token was asked, or the issuer too often
 	Crashed  Problem = "crashed"  // no answer, or 500
 	Refused  Problem = "refused"  // what must pass was refused
 	Answered Problem = "answered" // refused, but with the wrong status or challenge
@@ -74,8 +75,11 @@ const (
 
 // Finding is one wrong answer.
 type Finding struct {
-	// Case is the ID in the attack catalogue, "control" for a good token that was refused
-	// between two cases, or "F21.rotation" for a new key that was not taken.
+	// Case is the ID in the attack catalogue, or of what is no single request: "control" for a
+	// good token that was refused between two cases, "F21.rotation" for a new key that was not
+	// taken, "F22.withdrawn_key" for an old one that was not forgotten, "F19.unknown_kids"
+	// for a fetch for each unknown key, "K24.at_once" for a wrong answer to one of many
+	// requests at the same time.
 	Case string
 	// Protocol is "HTTP/1.1" or "HTTP/2", or both with "and" between them.
 	Protocol string
@@ -100,17 +104,18 @@ type Finding struct {
 // the status: what a handler does without answering stays unseen. Token material is the
 // jti, the whole JOSE header, and any 16 characters in a row of the payload or the
 // signature, as they are in the token, percent-encoded, in Base64 or in hex. It is looked
-// for in the reason phrase, the header fields, the body, the trailer fields and the interim
-// answers; digests, and characters that are torn apart, are not found.
+// for in the reason phrase, the header fields, the body (also in gzip or deflate, and t fails
+// where it has another Content-Encoding), the trailer fields and the interim answers;
+// digests, and characters that are torn apart, are not found.
 //
 // Call it before other requests have reached h: then the verifier first asks for its keys
 // during an outage that Attack brings about, and gets hostile keys among the good ones
 // afterwards. What cannot be tried because it has its keys already is skipped; the log of
 // t says how many cases were, and why. Inside testing/synctest, where there are no
 // subtests, the failures are those of t itself, and what needs time is tried as well:
-// whether h follows a rotation of keys, after which as signs with a new one, and whether
-// it forgets tokens when they expire. Nothing else may use as meanwhile, and an EditKeySet
-// before it is undone.
+// whether h follows two rotations of keys, after which as signs with a new one and publishes
+// no other, and whether it forgets tokens when they expire. Nothing else may use as
+// meanwhile, and an EditKeySet before it is undone.
 func Attack(t *testing.T, h http.Handler, as *Server, target Target) {
 	t.Helper()
 	a, end := onHandler(t, catalogue(), h, as, target)
@@ -121,7 +126,8 @@ func Attack(t *testing.T, h http.Handler, as *Server, target Target) {
 // AttackURL is Attack for a server that runs at baseURL, in any language: Target.Path comes
 // behind the path of baseURL. The server must trust as, which Listen has made. Only
 // addresses on loopback are taken, unless Target.UnsafeAnyHost is set, and HTTP/2 is left
-// out where the server does not speak it. It needs a network, and hence no synctest.
+// out where the server does not speak it. It needs a network, and so fails at once inside
+// testing/synctest.
 func AttackURL(t *testing.T, baseURL string, as *Server, target Target) {
 	t.Helper()
 	attackURL(t, baseURL, as, target, reporter(t))
@@ -129,6 +135,9 @@ func AttackURL(t *testing.T, baseURL string, as *Server, target Target) {
 
 func attackURL(t testing.TB, baseURL string, as *Server, target Target, r reports) {
 	t.Helper()
+	if inBubble(t) {
+		t.Fatal(noNetwork)
+	}
 	a := newAttack(t, catalogue(), as, target)
 	w, path, err := remote(baseURL, target)
 	if err != nil {

@@ -125,6 +125,9 @@ func (a *attack) learn() {
 	for _, protocol := range a.wire.protocols() {
 		for range 2 {
 			got := a.sendToken(protocol, a.good())
+			if err := got.unreadable(); err != nil {
+				a.tb.Fatal(err)
+			}
 			if !got.success() || got.err != nil {
 				a.unfit(protocol, got)
 			}

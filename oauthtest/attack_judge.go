@@ -65,7 +65,9 @@ func (x exchange) accepted() bool {
 }
 
 // moved tells whether the request may reach another route than the one under attack.
-func (x exchange) moved() bool { return x.Send.Method != "" || x.Send.Path != "" }
+func (x exchange) moved() bool {
+	return x.Send.Method != "" && x.method != x.target.Method || x.Send.Path != ""
+}
 
 // telltaleHead: HEAD shows no text, so that only a comparison tells the handler from
 // what a router serves for everything it does not know.
@@ -78,6 +80,9 @@ func (x exchange) telltaleHead() bool {
 func (x exchange) untellable() error {
 	if x.answer.status == http.StatusTooManyRequests {
 		return errors.New("oauthtest: the API limits requests, and answers 429: switch that off for the attack")
+	}
+	if err := x.answer.unreadable(); err != nil && !x.accepted() {
+		return err
 	}
 	pass := slices.Contains(x.Expect, "PASS")
 	if !pass || !x.marker.whole || !x.answer.success() || x.moved() || x.answer.err != nil || x.unmarked() == "" {

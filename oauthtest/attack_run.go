@@ -43,6 +43,7 @@ type attack struct {
 	hung    int
 	sent    int
 	passed  bool  // a good token has passed
+	follows bool  // the verifier takes new keys
 	stopped error // why nothing more can be proved
 }
 
@@ -133,6 +134,7 @@ func (a *attack) run(r reports) {
 	defer a.restore()
 	a.watchClock()
 	a.playKeys(r)
+	a.watchBody()
 	for _, c := range a.outages {
 		a.stage(r, c)
 	}
@@ -142,6 +144,7 @@ func (a *attack) run(r reports) {
 		}
 		a.stage(r, c)
 	}
+	a.playEnd(r)
 	a.control(r, attackCase{ID: "the last case"})
 	a.tb.Log(a.summary())
 }
@@ -214,6 +217,9 @@ var lacking = map[string]string{
 	"small-letters":  "Target.Scope has no small letter",
 	"several-scopes": "Target.Scope is not several scopes",
 	"second-issuer":  "Target.AlsoTrusts is nil",
+	"scope-levels":   "the last of Target.Scope has no level above it",
+	"own-scope":      "Target.Scope is empty, or names admin, openid or the like",
+	"own-audience":   "the audience is the issuer, or account",
 	"spare-bits":     "the last character of the issuer's signatures has no unused bits",
 }
 
@@ -310,12 +316,12 @@ func (a *attack) send(protocol string, s sending) answer {
 // compose fills in the templates of a message.
 func (a *attack) compose(m message, tokens map[string]string) (sending, error) {
 	path, query, _ := strings.Cut(a.target.Path, "?")
-	x := expander{forge: a.forge, vars: places(a.base+path, a.wire.host)}
+	x := expander{forge: a.forge, vars: places(a.base+path, a.wire.host, a.target.Method)}
 	for name, token := range tokens {
 		x.vars[name] = token
 	}
 	s := sending{
-		method: cmp.Or(m.Method, a.target.Method), target: x.fill(cmp.Or(m.Path, "${path}")),
+		method: cmp.Or(x.fill(m.Method), a.target.Method), target: x.fill(cmp.Or(m.Path, "${path}")),
 		lines: x.lines(m), body: x.fill(m.Body), trailer: x.all(m.Trailer),
 	}
 	if query = strings.Trim(query+"&"+x.fill(m.Query), "&"); query != "" {
@@ -332,14 +338,23 @@ func (a *attack) compose(m message, tokens map[string]string) (sending, error) {
 }
 
 // places are the placeholders about the route and its host.
-func places(path, host string) map[string]string {
+func places(path, host, method string) map[string]string {
 	name, port := host, ""
 	if i := strings.LastIndexByte(host, ':'); i > strings.LastIndexByte(host, ']') {
 		name, port = host[:i], host[i:]
 	}
 	return map[string]string{
 		"path": path, "target.HOST": strings.ToUpper(host), "target.name": name, "target.port": port,
+		"method.body": withBody(method),
 	}
+}
+
+// withBody keeps a method whose requests have a body that means something (RFC 9110 §9.3).
+func withBody(method string) string {
+	if slices.Contains([]string{http.MethodPost, http.MethodPut, http.MethodPatch}, method) {
+		return method
+	}
+	return http.MethodPost
 }
 
 // expander remembers the first fault of a template.

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/http"
 	"strings"
 )
 
@@ -32,12 +33,27 @@ func (x exchange) came(secrets material) string {
 	}
 	text := fmt.Sprint(a.status) + a.telling(secrets)
 	if x.marker.in(a.body) {
-		text += ", and the handler ran"
+		text += x.ran()
 	}
-	if a.err != nil {
+	switch {
+	case errors.Is(a.err, errCoding):
+		text += ", in a Content-Encoding that cannot be read"
+	case a.err != nil:
 		text += ", and the connection was closed in the middle of the body"
 	}
 	return text
+}
+
+// ran: a refusal with the handler's text may be one that has the same words.
+func (x exchange) ran() string {
+	const text = ", and the handler's text is in the answer: the handler ran, or "
+	switch {
+	case x.answer.status < http.StatusBadRequest:
+		return ", and the handler ran"
+	case x.marker.whole:
+		return text + "refusals have the same text: set Target.Marker then"
+	}
+	return text + "Target.Marker stands in refusals, too"
 }
 
 // closed tells of errors that no server had a hand in; the text of others might hold what
@@ -95,13 +111,19 @@ func (x exchange) finding(protocol string) *Finding {
 	return f
 }
 
-// String is the finding as Attack reports it, in several lines.
+// String is the finding as Attack reports it, in several lines. Gain and Cause of the case
+// are about whoever gets in, or is kept out: where the answer alone is wrong, what is said in
+// their place depends on the Problem.
 func (f Finding) String() string {
+	gain, cause := f.Gain, f.Cause
+	if t, ok := answerFaults[f.Problem]; ok {
+		gain, cause = t.gain, t.cause
+	}
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s over %s\n", headlines[f.Problem], f.Protocol)
 	for _, row := range [][2]string{
 		{"case", f.Case}, {"sent", f.Title}, {"expected", f.expected}, {"came", f.came},
-		{"gain", f.Gain}, {"usual cause", f.Cause}, {"breaks", strings.Join(f.Requirements, ", ")},
+		{"gain", gain}, {"usual cause", cause}, {"breaks", strings.Join(f.Requirements, ", ")},
 	} {
 		if row[1] != "" {
 			fmt.Fprintf(&b, "  %-12s %s\n", row[0]+":", row[1])
@@ -110,10 +132,26 @@ func (f Finding) String() string {
 	return strings.TrimSuffix(b.String(), "\n")
 }
 
+// answerFaults are the problems with which nobody gets in, whatever the case is about.
+var answerFaults = map[Problem]struct{ gain, cause string }{
+	Leaked: {
+		"Whoever reads answers in logs, error pages or caches gets a token, or a part of one.",
+		"The guard's error path puts the token, or the text of an error that quotes it, into the answer.",
+	},
+	Crashed: {
+		"Nobody gains access, but everybody can make the server fail, and its alarms ring, with one request.",
+		"A check takes for granted what a token need not have, or the guard's error path makes a 500 of errors that it does not know.",
+	},
+	Answered: {
+		"Nobody gains access, but a client cannot tell from the answer whether to send a token, another one, or one with more scopes, or to stop.",
+		"The guard's error path has one answer for all refusals, or leaves out the challenge: look at what it does with the error of the verifier.",
+	},
+}
+
 var headlines = map[Problem]string{
 	Accepted: "ACCEPTED, but must be refused,",
 	Leaked:   "LEAKED token material,",
-	Fetched:  "FETCHED an address that stands in the token,",
+	Fetched:  "FETCHED at the bidding of a token,",
 	Crashed:  "CRASHED instead of answering,",
 	Refused:  "REFUSED, but must pass,",
 	Answered: "ANSWERED wrongly, though refused,",

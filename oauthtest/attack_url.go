@@ -15,6 +15,9 @@ import (
 	"strings"
 )
 
+// noNetwork: what waits for a network stops the clock of a bubble, and so every time limit.
+const noNetwork = "oauthtest: AttackURL needs a network, which testing/synctest does not have: call it outside, or use Attack for a handler"
+
 // remote reaches the server at baseURL. It resolves no name unless any host is
 // allowed: what a name stands for can change between a check and its use.
 func remote(baseURL string, target Target) (*wire, string, error) {

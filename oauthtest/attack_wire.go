@@ -94,7 +94,7 @@ type answer struct {
 	status  int
 	reason  string // the whole of the status line behind the version, in HTTP/1.1
 	header  http.Header
-	body    string
+	body    string // without its content coding
 	trailer http.Header
 	interim []http.Header // of the 1xx answers before
 	last    bool          // nothing more can be asked on the connection
@@ -139,7 +139,7 @@ func (w *wire) send(ctx context.Context, protocol string, s sending) answer {
 		return w.sendOne(ctx, s)
 	}
 	a := w.sendTwo(ctx, s)
-	if a.err != nil && !errors.Is(a.err, errUnsayable) && ctx.Err() == nil {
+	if a.err != nil && !errors.Is(a.err, errUnsayable) && !errors.Is(a.err, errCoding) && ctx.Err() == nil {
 		// What an earlier case did to the shared connection is not this one's fault.
 		w.two.CloseIdleConnections()
 		a = w.sendTwo(ctx, s)
@@ -234,7 +234,7 @@ func (s sending) announced() int {
 // It leaves the body open, since in HTTP/1.1 Close would read on to the end.
 func read(resp *http.Response, until string) answer {
 	a := answer{status: resp.StatusCode, reason: resp.Status, header: resp.Header, last: resp.Close}
-	body, r := []byte(nil), io.LimitReader(resp.Body, answerLimit)
+	body, r := []byte(nil), io.LimitReader(newCoded(resp), answerLimit)
 	for piece := make([]byte, 32<<10); a.err == nil; {
 		var n int
 		n, a.err = r.Read(piece)

@@ -24,13 +24,15 @@ type attackCase struct {
 	Gain  string `json:"gain"`
 	Cause string `json:"cause"`
 	// Needs lists what must hold for the case to make sense. About the target: "scope"
-	// (the route needs one), "small-letters" (which has some), "several-scopes", "rfc9068"
-	// (the verifier has that profile), "second-issuer" (it trusts one). About the server's
+	// (the route needs one), "small-letters" (which has some), "several-scopes",
+	// "scope-levels" (the last has a level above it), "own-scope" (none is one that all APIs
+	// have), "own-audience" (the same of the audience), "rfc9068" (the verifier has that
+	// profile), "second-issuer" (it trusts one). About the server's
 	// algorithm, for lacks to answer: "asymmetric", "rsa", "pkcs1" (RS256, RS384, RS512),
 	// "not-rs512",
 	// "pss" (PS256, PS384, PS512), "ec", "ed25519", "hmac", "hs256", "spare-bits" (the
 	// length of a signature leaves bits of its last character unused). About the runner:
-	// "http1" (cannot be said in HTTP/2),
+	// "http1" (cannot be said in HTTP/2), "body" (the route takes a method with a body),
 	// "connection" (a good token goes before on the same connection), "keys" (the hostile keys are published), "outage"
 	// (the issuer is down, after the verifier had its keys), "clock" (the token is sent, must
 	// pass, and is sent again when an hour has passed).

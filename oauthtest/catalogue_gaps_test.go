@@ -342,7 +342,7 @@ func TestPlaces(t *testing.T) {
 		"[::1]":          {"[::1]", "[::1]", ""},
 		"[fe80::1]:8080": {"[FE80::1]:8080", "[fe80::1]", ":8080"},
 	} {
-		p := places("/orders", host)
+		p := places("/orders", host, "PUT")
 		if got := [3]string{p["target.HOST"], p["target.name"], p["target.port"]}; got != want || p["path"] != "/orders" {
 			t.Errorf("%s: %q", host, got)
 		}

@@ -103,6 +103,7 @@ func TestCatalogueWords(t *testing.T) {
 	needs := []string{
 		"scope", "small-letters", "several-scopes", "rfc9068", "second-issuer", "asymmetric", "rsa", "pkcs1", "not-rs512", "pss", "ec", "ed25519",
 		"hmac", "hs256", "spare-bits", "http1", "connection", "keys", "outage", "clock",
+		"scope-levels", "own-scope", "own-audience", "body",
 	}
 	for _, c := range catalogue() {
 		if len(c.Expect) == 0 {
@@ -218,7 +219,7 @@ func compose(f *forgery, c attackCase) error {
 	if err != nil {
 		return err
 	}
-	maps.Copy(vars, places("/orders", "api.test:8080"))
+	maps.Copy(vars, places("/orders", "api.test:8080", "GET"))
 	m := c.Send
 	for _, template := range slices.Concat([]string{m.Method, m.Path, m.Query, m.Body, "${token}"}, m.Lines, m.Trailer) {
 		if template == "${token}" && (m.NoLines || m.Lines != nil) {

@@ -12,6 +12,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"slices"
 	"strings"
 	"sync"
 
@@ -95,8 +96,8 @@ func (f *forgery) expand(template string, vars map[string]string) (string, error
 }
 
 // lacks names the first of the needs that the server's algorithm or the target does not
-// meet, or "". It knows those about scopes, issuers and the algorithm, and passes over the
-// others.
+// meet, or "". It knows those about scopes, audiences, issuers and the algorithm, and passes
+// over the others.
 func (f *forgery) lacks(needs []string) string {
 	alg := f.server.cfg.Algorithm
 	_, ownRSA := f.privateKey().(rsaPrivate)
@@ -104,6 +105,8 @@ func (f *forgery) lacks(needs []string) string {
 		"scope":          f.scope != "",
 		"small-letters":  f.scope != strings.ToUpper(f.scope),
 		"several-scopes": strings.Contains(f.scope, " "),
+		"scope-levels":   level(f.scope[strings.LastIndexByte(f.scope, ' ')+1:]) > 0,
+		"own-scope":      f.ownScope(),
 		"second-issuer":  f.other != nil,
 		"asymmetric":     !jose.HMAC(alg),
 		"hmac":           jose.HMAC(alg),
@@ -116,6 +119,9 @@ func (f *forgery) lacks(needs []string) string {
 		"ed25519":        alg == "EdDSA" || alg == "Ed25519",
 		// Of each three octets base64url uses every bit (RFC 4648 §4).
 		"spare-bits": f.signatureSize()%3 != 0,
+	}
+	if slices.Contains(needs, "own-audience") {
+		met["own-audience"] = f.ownAudience()
 	}
 	for _, need := range needs {
 		if ok, known := met[need]; known && !ok {

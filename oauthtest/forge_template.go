@@ -73,6 +73,12 @@ func (m *making) lookup(name string) (text string, literal bool, err error) {
 	case kind == "repeat":
 		text, err = repeat(rest)
 		return text, true, err
+	case name == "good.basic": // RFC 7617 §2
+		good, there := m.vars["good"]
+		if !there {
+			return "", false, errors.New("no good token for ${good.basic}")
+		}
+		return base64.StdEncoding.EncodeToString([]byte("token:" + good)), false, nil
 	case kind == "words":
 		text, err = manyWords(rest)
 		return text, false, err
@@ -146,6 +152,8 @@ func (m *making) text(name string) (string, error) {
 	switch kind, rest, _ := strings.Cut(name, "."); kind {
 	case "scope":
 		return m.scope(rest)
+	case "aud":
+		return nearAudience(m.audience(), rest)
 	case "other":
 		return m.others(rest)
 	case "alg":
@@ -173,7 +181,7 @@ func (m *making) scope(which string) (string, error) {
 	case "rest":
 		return rest, nil
 	}
-	return "", fmt.Errorf("no placeholder ${scope.%s}", which)
+	return nearScope(needed, which)
 }
 
 // others are the placeholders of the issuer that does not make the token.
@@ -249,19 +257,6 @@ func (m *making) address(name string) (string, error) {
 func (m *making) claim(name string) string {
 	text, _ := m.draft.claims[name].(string)
 	return text
-}
-
-// audience is the first of several.
-func (m *making) audience() string {
-	switch aud := m.draft.claims["aud"].(type) {
-	case string:
-		return aud
-	case []string:
-		if len(aud) > 0 {
-			return aud[0]
-		}
-	}
-	return ""
 }
 
 // attackers are the placeholders of the attacker's key.

@@ -89,6 +89,36 @@ func TestAttackInBubble(t *testing.T) {
 	})
 }
 
+// Where the attack leaves an API the choice, this module has made one, and keeps it.
+func TestAttackChoices(t *testing.T) {
+	for _, f := range frameworks {
+		as, v := attackedVerifier(t, "ES256", verifier.RFC9068)
+		h := guardedOrders(t, f, v)
+		ask := func(name, target, token string) {
+			t.Run(name+"_"+f.name, func(t *testing.T) {
+				r := httptest.NewRequest("GET", target, nil)
+				r.Header.Set("Authorization", "Bearer "+token)
+				w := httptest.NewRecorder()
+				if h.ServeHTTP(w, r); w.Code != http.StatusOK {
+					t.Errorf("%d %v", w.Code, w.Header())
+				}
+			})
+		}
+		need := oauthtest.Scope("orders:read")
+		as.HostileToken("E2.rsa_1024", need) // publishes hostile keys
+		ask("BT-09/A25_header_and_query", "/orders?access_token=Z2FyYmFnZQ", as.Token(need))
+		for row, id := range map[string]string{
+			"KS-21/C26": "C26.no_kid", "JV-28/B28": "B28.unknown_overflow", "JV-28/B28_long": "B28.long_number",
+		} {
+			bad := as.HostileToken(id, need)
+			if bad.Status != http.StatusOK {
+				t.Errorf("%s: status %d", id, bad.Status)
+			}
+			ask(row, "/orders", bad.Token)
+		}
+	}
+}
+
 // A running server is attacked by its URL, in HTTP/1.1 and HTTP/2, with TLS and without.
 func TestAttackURL(t *testing.T) {
 	for _, tc := range []struct {

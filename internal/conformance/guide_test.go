@@ -19,6 +19,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -296,7 +297,7 @@ func attackProgram(t *testing.T, program *exec.Cmd) {
 		"SSL_CERT_FILE="+authority,       // OpenSSL, and Go except on macOS and Windows
 		"NODE_EXTRA_CA_CERTS="+authority) // Node.js
 	program.Stderr = os.Stderr
-	output, err := program.StdoutPipe()
+	stdout, err := program.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -305,10 +306,12 @@ func attackProgram(t *testing.T, program *exec.Cmd) {
 	}
 	defer program.Wait()
 	defer program.Process.Kill()
-	address, err := bufio.NewReader(output).ReadString('\n') // http://127.0.0.1:8080
+	output := bufio.NewReader(stdout)
+	address, err := output.ReadString('\n') // http://127.0.0.1:8080
 	if err != nil {
-		t.Fatal(err)
+		t.Fatalf("the program wrote no address, and ended: %v", program.Wait())
 	}
+	go output.WriteTo(os.Stderr) // who logs into a full pipe waits
 	oauthtest.AttackURL(t, strings.TrimSpace(address), as, oauthtest.Target{Path: "/orders", Scope: "orders:read"})
 }
 
@@ -334,9 +337,31 @@ func TestGuideServer(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	server := httptest.NewServer(api)
+	if os.Getenv(brokenProgram) != "" {
+		os.Exit(3)
+	}
+	var log sync.Once
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		log.Do(func() { fmt.Println(strings.Repeat(" ", 128<<10)) }) // more than a pipe holds
+		api.ServeHTTP(w, r)
+	}))
 	fmt.Println(server.URL)
 	<-t.Context().Done()
+}
+
+const brokenProgram = "GUIDE_BROKEN"
+
+// A program that ends before it wrote its address: the failure says how it ended.
+func TestGuideProgramEnds(t *testing.T) {
+	if runtime.GOOS == "darwin" || runtime.GOOS == "windows" {
+		t.Skip("TestGuideProgram is skipped here")
+	}
+	test := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestGuideProgram$")
+	test.Env = append(os.Environ(), brokenProgram+"=1")
+	output, err := test.CombinedOutput()
+	if want := "the program wrote no address, and ended: exit status 3"; err == nil || !strings.Contains(string(output), want) {
+		t.Errorf("%v, %s\nwant %s", err, output, want)
+	}
 }
 
 func TestGuidePlain(t *testing.T) {

@@ -319,6 +319,29 @@ var keyMutants = []mutant{
 		problem: refused, cases: []string{"F1.good_token"},
 	},
 	{
+		name: "fetch_for_every_unknown_key", wrote: "fetches the keys anew for each kid that it does not know, however short ago it did so",
+		step: func(g *gate) {
+			g.signature = func(t *token) verdict {
+				g.keys.mu.Lock()
+				g.keys.fetched = time.Time{}
+				g.keys.mu.Unlock()
+				return g.isSigned(t)
+			}
+		},
+		problem: fetched, cases: []string{"F19.unknown_kids"},
+	},
+	{
+		name: "keys_never_forgotten", wrote: "adds the keys of a new set to those of the old one",
+		step: func(g *gate) {
+			fetch := g.keys.fetch
+			g.keys.fetch = func() ([]key, error) {
+				keys, err := fetch()
+				return append(keys, g.keys.keys...), err
+			}
+		},
+		problem: accepted, cases: []string{"F22.withdrawn_key"},
+	},
+	{
 		name: "other_algorithm_of_the_family", wrote: "asks only that alg begins with RS", algorithm: "RS256",
 		step: func(g *gate) {
 			g.algorithms = func(t *token) verdict { return badUnless(strings.HasPrefix(text(t.header, "alg"), "RS")) }

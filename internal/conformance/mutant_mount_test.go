@@ -5,6 +5,8 @@ package conformance_test
 import (
 	"io"
 	"net/http"
+	"sync/atomic"
+	"time"
 
 	"github.com/gin-gonic/gin"
 	"github.com/labstack/echo/v4"
@@ -102,6 +104,22 @@ var mountMutants = []mutant{
 			return mux
 		},
 		problem: accepted, cases: []string{"A43"},
+	},
+	{
+		name: "verdict_in_a_field", wrote: "keeps the verdict in a field of the middleware, which all requests share",
+		mount: func(g *gate) http.Handler {
+			var shared atomic.Value
+			return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				shared.Store(g.admit(r))
+				time.Sleep(time.Millisecond) // as for an entry in a log
+				if v := shared.Load().(verdict); v != pass {
+					g.refuse(w, r, v)
+					return
+				}
+				orders(w, r)
+			})
+		},
+		problem: accepted, cases: []string{"K24.at_once"},
 	},
 	{
 		name: "gin_no_abort", wrote: "writes 401 in Gin and returns, without c.Abort", in: []string{"Gin"},

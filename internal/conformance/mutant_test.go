@@ -63,7 +63,7 @@ const sample = 16
 
 func mutants() []mutant {
 	return slices.Concat(mountMutants, misuseMutants, requestMutants, answerMutants, containerMutants, headerMutants,
-		keyMutants, claimMutants, scopeMutants, memoryMutants, issuerMutants)
+		keyMutants, claimMutants, scopeMutants, memoryMutants, issuerMutants, nearMutants)
 }
 
 // builder makes a handler, and says what else the target is.
@@ -205,6 +205,14 @@ func TestUnbroken(t *testing.T) {
 			t.Error(problems(found))
 		}
 	})
+	for name, step := range choices {
+		t.Run("choice/"+name, func(t *testing.T) {
+			t.Parallel()
+			if found := attacked(t, "ES256", mutant{step: step}.build("net/http")); len(found) > 0 {
+				t.Error(problems(found))
+			}
+		})
+	}
 	for _, f := range frameworks {
 		t.Run("adapter/"+f.name, func(t *testing.T) {
 			t.Parallel()

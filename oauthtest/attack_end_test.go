@@ -1,0 +1,205 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package oauthtest
+
+import (
+	"context"
+	"io"
+	"net/http"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/bearerguard/bearerguard/verifier"
+)
+
+// endOf runs an attack without cases.
+func endOf(t *testing.T, make func(good http.Handler, as *Server) http.Handler, edits ...func(*Config)) (others []Finding) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		as := NewServer(t, append([]func(*Config){quick}, edits...)...)
+		h := make(attacked(t, as.VerifierConfig(attackedAPI)), as)
+		_, others = runCases(t, h, as, ordersTarget, nil)
+	})
+	return others
+}
+
+func only1(t *testing.T, found []Finding, id string, problem Problem) {
+	t.Helper()
+	if len(found) != 1 || found[0].Case != id || found[0].Problem != problem || found[0].Detail == "" || found[0].Gain == "" {
+		t.Errorf("want %s %s alone, got %v", id, problem, found)
+	}
+}
+
+// Requests at the same time do not share a verdict, in a bubble and out of it.
+func TestAttackAtOnce(t *testing.T) {
+	sharing := func(good http.Handler, refuses bool) http.Handler {
+		var anonymous, known atomic.Int64
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			mine, others := &known, &anonymous
+			if r.Header.Get("Authorization") == "" {
+				mine, others = &anonymous, &known
+			}
+			mine.Add(1)
+			defer mine.Add(-1)
+			time.Sleep(20 * time.Millisecond)
+			switch mixed := others.Load() > 0; {
+			case mixed && mine == &anonymous && !refuses:
+				io.WriteString(w, handlerText)
+			case mixed && mine == &known && refuses:
+				w.Header().Set("WWW-Authenticate", `Bearer realm="r"`)
+				w.WriteHeader(http.StatusUnauthorized)
+			default:
+				good.ServeHTTP(w, r)
+			}
+		})
+	}
+	t.Run("GO-03/K24_somebody_gets_in", func(t *testing.T) {
+		only1(t, endOf(t, func(good http.Handler, _ *Server) http.Handler { return sharing(good, false) }), "K24.at_once", Accepted)
+	})
+	t.Run("GO-03/K24_somebody_is_kept_out", func(t *testing.T) {
+		only1(t, endOf(t, func(good http.Handler, _ *Server) http.Handler { return sharing(good, true) }), "K24.at_once", Refused)
+	})
+	t.Run("GO-03/K24_out_of_a_bubble", func(t *testing.T) {
+		as := NewServer(t, quick)
+		h := sharing(attacked(t, as.VerifierConfig(attackedAPI)), false)
+		_, others := runCases(t, h, as, ordersTarget, nil)
+		only1(t, others, "K24.at_once", Accepted)
+	})
+	t.Run("K24_a_panic_of_one", func(t *testing.T) {
+		var running atomic.Int64
+		found := endOf(t, func(good http.Handler, _ *Server) http.Handler {
+			return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				defer running.Add(-1)
+				if running.Add(1) > 4 {
+					panic("too many")
+				}
+				time.Sleep(time.Millisecond)
+				good.ServeHTTP(w, r)
+			})
+		})
+		only1(t, found, "K24.at_once", Crashed)
+	})
+	t.Run("K24_a_limit_of_requests", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			as := NewServer(t, quick)
+			good := attacked(t, as.VerifierConfig(attackedAPI))
+			var running atomic.Int64
+			h := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				defer running.Add(-1)
+				if running.Add(1) > 4 {
+					w.WriteHeader(http.StatusTooManyRequests)
+					return
+				}
+				time.Sleep(time.Millisecond)
+				good.ServeHTTP(w, r)
+			})
+			tb := &failing{TB: t}
+			var done sync.WaitGroup
+			done.Go(func() { runCases(tb, h, as, ordersTarget, nil) })
+			if done.Wait(); !strings.Contains(tb.text, "limits requests") {
+				t.Error(tb.text)
+			}
+		})
+	})
+}
+
+// asking fetches the keys for each miss, beside what its source does.
+type asking struct {
+	from verifier.KeySource
+	as   *Server
+}
+
+func (a asking) Keys(ctx context.Context, m *verifier.Miss) (*verifier.KeySet, error) {
+	if m != nil {
+		resp, err := a.as.HTTPClient().Get(a.as.Issuer() + "/jwks")
+		if err == nil {
+			resp.Body.Close()
+		}
+	}
+	return a.from.Keys(ctx, m)
+}
+
+// Made-up key names must not cause a fetch each, neither in a bubble nor out of it.
+func TestAttackUnknownKids(t *testing.T) {
+	test := func(t *testing.T) {
+		as := NewServer(t, quick)
+		cfg := as.VerifierConfig(attackedAPI)
+		cfg.Keys = asking{cfg.Keys, as}
+		_, others := runCases(t, attacked(t, cfg), as, ordersTarget, nil)
+		only1(t, others, "F19.unknown_kids", Fetched)
+	}
+	t.Run("KS-11/F19_a_fetch_each", test)
+	t.Run("KS-11/F19_a_fetch_each_in_a_bubble", func(t *testing.T) { synctest.Test(t, test) })
+	for fetches, want := range map[int64]int{manyFetches: 0, manyFetches + 1: 1} {
+		t.Run("KS-11/F19_the_limit", func(t *testing.T) {
+			as := NewServer(t, quick)
+			good := attacked(t, as.VerifierConfig(attackedAPI))
+			var made atomic.Int64
+			h := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				good.ServeHTTP(w, r)
+				if strings.Contains(headerOf(r), `"made-up-`) && made.Add(1) <= fetches {
+					as.fetches.Add(1)
+				}
+			})
+			if _, others := runCases(t, h, as, ordersTarget, nil); len(others) != want {
+				t.Errorf("%d fetches: %v", fetches, others)
+			}
+		})
+	}
+}
+
+// headerOf is the JOSE header of a request's token.
+func headerOf(r *http.Request) string {
+	_, raw, _ := strings.Cut(r.Header.Get("Authorization"), " ")
+	head, _, _ := strings.Cut(raw, ".")
+	text, _ := b64.DecodeString(head)
+	return string(text)
+}
+
+// A withdrawn key must be forgotten with the fetch of the next one.
+func TestAttackWithdrawnKey(t *testing.T) {
+	keeping := func(good http.Handler, _ *Server) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			rec := &discards{header: http.Header{}}
+			if good.ServeHTTP(rec, r); rec.status == http.StatusUnauthorized && strings.Contains(payloadOf(r), `"aud"`) && !strings.Contains(headerOf(r), "made-up-") {
+				io.WriteString(w, handlerText)
+				return
+			}
+			good.ServeHTTP(w, r)
+		})
+	}
+	t.Run("KS-14/F22_kept", func(t *testing.T) {
+		only1(t, endOf(t, keeping), "F22.withdrawn_key", Accepted)
+	})
+	t.Run("KS-14/F22_forgotten", func(t *testing.T) {
+		if found := endOf(t, func(good http.Handler, _ *Server) http.Handler { return good }); found != nil {
+			t.Error(found)
+		}
+	})
+	t.Run("KS-14/F22_not_tried_where_time_stands_still", func(t *testing.T) {
+		now := time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC) // of bubbles
+		var old string
+		synctest.Test(t, func(t *testing.T) {
+			as := NewServer(t, quick, func(c *Config) {
+				c.Now, c.TokenLifetime = func() time.Time { return now }, 24*time.Hour
+			})
+			_, others := runCases(t, attacked(t, as.VerifierConfig(attackedAPI)), as, ordersTarget, nil)
+			if old = string(as.KeySet()); others != nil || strings.Count(old, `"kid"`) != 2 {
+				t.Errorf("%v, %s", others, old)
+			}
+		})
+	})
+}
+
+func payloadOf(r *http.Request) string {
+	parts := strings.Split(r.Header.Get("Authorization"), ".")
+	if len(parts) != 3 {
+		return ""
+	}
+	text, _ := b64.DecodeString(parts[1])
+	return string(text)
+}
