@@ -61,12 +61,12 @@ func remaining(before map[string]string, limit time.Duration) []string {
 }
 
 // Count returns how many goroutines of the program there are, the caller's included.
-// [runtime.NumGoroutine] counts those of the runtime, too, that run finalizers and
-// cleanups and come and go as they like.
+// Unlike with [runtime.NumGoroutine], those of the runtime never count, which run
+// finalizers and cleanups whenever memory was collected.
 func Count() int { return len(goroutines()) + 1 }
 
 // goroutines returns the stack of every goroutine but the caller's by its id,
-// which the runtime never uses twice.
+// which the runtime never uses twice. Those that run finalizers or cleanups are left out.
 func goroutines() map[string]string {
 	buf := make([]byte, 64<<10)
 	n := runtime.Stack(buf, true)
@@ -76,11 +76,15 @@ func goroutines() map[string]string {
 	}
 	found := map[string]string{}
 	for i, stack := range strings.Split(string(buf[:n]), "\n\n") {
-		if i == 0 {
+		if i == 0 || ofRuntime(stack) {
 			continue // the caller is always first
 		}
 		id, _, _ := strings.Cut(stack, " [")
 		found[id] = stack
 	}
 	return found
+}
+
+func ofRuntime(stack string) bool {
+	return strings.Contains(stack, "\nruntime.runFinalizers(") || strings.Contains(stack, "\nruntime.runCleanups(")
 }
