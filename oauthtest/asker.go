@@ -162,10 +162,16 @@ func (a *asker) send(readBody bool, method, host, target string, lines ...string
 	conn.Close()
 	sending.Wait()
 	got.served = a.reached.Load() > before
-	if text, ok := a.panics.LoadAndDelete(before + 1); ok && got.err != nil {
+	return a.noted(a.panicked(got, before+1), method, host, target)
+}
+
+// panicked has what the handler of a request panicked with, where that is why there is no
+// answer.
+func (a *asker) panicked(got routeReply, request int64) routeReply {
+	if text, ok := a.panics.LoadAndDelete(request); ok && got.err != nil {
 		got.err = fmt.Errorf("the handler panicked: %s", text)
 	}
-	return a.noted(got, method, host, target)
+	return got
 }
 
 // to is r as the answer to this request.
@@ -237,14 +243,14 @@ func (a *asker) direct(method, host, target string) routeReply {
 		Method: method, URL: u, Host: host, RequestURI: target, Header: http.Header{}, Body: http.NoBody,
 		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1, RemoteAddr: askingAddr,
 	}
-	w := &directWriter{ctx: ctx, header: http.Header{}, begun: make(chan struct{})}
-	ended := make(chan error, 1)
+	w := &directWriter{ctx: ctx, header: http.Header{}, begun: make(chan struct{}), full: make(chan struct{}), ended: make(chan struct{})}
+	before := a.reached.Load()
 	a.running.Go(func() {
-		err := errors.New("the handler ended its goroutine")
-		defer func() { ended <- err }()
-		err = hook.Call("the handler", func() { a.serve(w, r.WithContext(ctx)) })
+		defer close(w.ended)
+		w.err = errors.New("the handler ended its goroutine")
+		w.err = hook.Call("the handler", func() { a.serve(w, r.WithContext(ctx)) })
 	})
-	got := w.reply(ended)
+	got := a.panicked(w.reply(), before+1)
 	if method == http.MethodHead { // what a server does not send (RFC 9110 §9.3.2)
 		got.body = ""
 	}
@@ -256,6 +262,9 @@ type directWriter struct {
 	ctx    context.Context // of the request: behind its end nobody reads
 	header http.Header
 	begun  chan struct{} // closed with the status
+	full   chan struct{} // closed when the body is as long as is read
+	ended  chan struct{} // closed with the handler's end
+	err    error         // of the handler, behind ended
 
 	mu  sync.Mutex
 	got routeReply
@@ -277,6 +286,9 @@ func (w *directWriter) WriteHeader(status int) {
 	close(w.begun)
 }
 
+var errFull = errors.New("the rest of the body is not read")
+
+// Write ends bodies without an end, as a closed connection does.
 func (w *directWriter) Write(b []byte) (int, error) {
 	if err := w.ctx.Err(); err != nil {
 		return 0, err
@@ -284,30 +296,55 @@ func (w *directWriter) Write(b []byte) (int, error) {
 	w.WriteHeader(http.StatusOK)
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	if len(w.got.body) == askedBody {
+		return 0, errFull
+	}
 	if w.got.body == "" && w.got.header.Get("Content-Type") == "" {
 		w.got.header.Set("Content-Type", http.DetectContentType(b))
 	}
-	w.got.body += string(b[:min(len(b), askedBody-len(w.got.body))])
+	if w.got.body += string(b[:min(len(b), askedBody-len(w.got.body))]); len(w.got.body) == askedBody {
+		close(w.full)
+	}
 	return len(b), nil
 }
 
-// reply waits for the answer as receiveReply does; ended tells that the handler returned.
-func (w *directWriter) reply(ended <-chan error) routeReply {
-	var err, cut error
+// reply waits for the answer as receiveReply does. Where that does not wait for the end,
+// it makes no difference whether the handler has ended all the same.
+func (w *directWriter) reply() routeReply {
+	got := routeReply{served: true, direct: true}
 	select {
-	case err = <-ended:
-		w.WriteHeader(http.StatusOK)
-	case <-time.After(askedTime):
-		err = context.DeadlineExceeded
 	case <-w.begun:
-		select {
-		case err = <-ended:
-		case <-time.After(w.read().bodyTime()):
-			cut = errCut
+	case <-w.ended:
+		if got.err = w.err; got.err == nil {
+			w.WriteHeader(http.StatusOK)
 		}
+	case <-time.After(askedTime):
+		got.err = context.DeadlineExceeded
 	}
-	got := w.read()
-	got.err, got.cut, got.served, got.direct = err, cut, true, true
+	begun := w.read()
+	if begun.status == 0 {
+		return got
+	}
+	got.status, got.header, got.err = begun.status, begun.header, nil
+	if got.bodyTime() == 0 {
+		got.cut = errCut
+		return got
+	}
+	return w.rest(got)
+}
+
+// rest waits for the body of got.
+func (w *directWriter) rest(got routeReply) routeReply {
+	select {
+	case <-w.ended:
+		got.err = w.err
+	case <-w.full:
+	case <-time.After(got.bodyTime()):
+		got.cut = errCut
+	}
+	if got.body = w.read().body; len(got.body) == askedBody { // what came is enough
+		got.err, got.cut = nil, nil
+	}
 	return got
 }
 

@@ -37,6 +37,36 @@ func streaming(kind, first string, heedsItsContext bool) http.Handler {
 	})
 }
 
+// hasty never blocks of its own, so that the clock of a bubble stands still meanwhile.
+func hasty(t *testing.T, kind string) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", kind)
+		for range 10_000 {
+			if _, err := w.Write(make([]byte, 1024)); err != nil {
+				return
+			}
+		}
+		t.Error("nobody ends it")
+	})
+}
+
+// TestCheckPathsHaste: bodies that never end are ended, also of requests that no server
+// made.
+func TestCheckPathsHaste(t *testing.T) {
+	for _, kind := range []string{lines, events} {
+		t.Run(kind, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				m, public := app(t, map[string]http.Handler{"!GET /x": secret, "/": hasty(t, kind)})
+				start := time.Now()
+				oauthtest.CheckPaths(t, m, m.routes, public...)
+				if took := time.Since(start); took != 0 {
+					t.Errorf("took %v", took)
+				}
+			})
+		})
+	}
+}
+
 const (
 	events = "text/event-stream"
 	lines  = "application/x-ndjson"

@@ -47,8 +47,10 @@ import (
 //
 // With GET, HEAD is asked as well, to which routers give the same handler and which a
 // guard may not know. 404, 405 and what it gets at a path that nobody has are good there,
-// too. List it as a route of its own if it is to be public. OPTIONS is asked only if it is
-// listed, since CORS layers answer it everywhere.
+// too, by the whole header: a page of another length is told apart if there is a
+// Content-Length, which net/http leaves out above 2 KB. List HEAD as a route of its own if
+// it is to be public. OPTIONS is asked only if it is listed, since CORS layers answer it
+// everywhere.
 //
 // What comes before the guard must let the requests through: leave rate limiters and
 // checks against CSRF out in the test, write a route with its host where others are

@@ -8,6 +8,7 @@ import (
 	"io"
 	"net/http"
 	"runtime"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -29,11 +30,24 @@ func byMethod(method string, own, others http.Handler) http.Handler {
 // TestCheckRoutesHead: routers hand HEAD to the handler of GET, and a guard may not.
 func TestCheckRoutesHead(t *testing.T) {
 	guarded := require(t)(secret)
-	page := answers(200, "Content-Type", "text/html")
+	page := func(headers ...string) http.Handler {
+		return answers(200, append(headers, "Content-Type", "text/html")...)
+	}
+	long := func(headers ...string) http.Handler { // net/http gives it no Content-Length
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			page(headers...).ServeHTTP(w, r)
+			io.WriteString(w, strings.Repeat("x", 3000))
+		})
+	}
 	lengths := 0
 	growing := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		lengths++
-		answers(200, "Content-Type", "text/html", "Content-Length", fmt.Sprint(lengths)).ServeHTTP(w, r)
+		page("Content-Length", fmt.Sprint(lengths)).ServeHTTP(w, r)
+	})
+	requests := 0
+	changing := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		requests++
+		long("Etag", fmt.Sprint(requests)).ServeHTTP(w, r)
 	})
 	head := func(own http.Handler) http.Handler { return byMethod(http.MethodHead, own, guarded) }
 	const open = "HEAD without a token: 200 OK instead of 401"
@@ -54,20 +68,32 @@ func TestCheckRoutesHead(t *testing.T) {
 		{"public", []string{"GET /x", "HEAD /x"}, []string{"HEAD /x"}, head(secret), nil, nil},
 		{"public_of_any_method", []string{"/x", "HEAD /x"}, []string{"HEAD /x"}, head(secret), nil, nil},
 		{"of_a_host", []string{"GET api.test/x", "HEAD api.test/x"}, []string{"HEAD api.test/x"}, head(secret), nil, nil},
+		{"of_another_host", []string{"GET /x", "HEAD other.test/x"}, []string{"HEAD other.test/x"}, head(secret), nil, []string{"GET /x: " + open}},
+		{"of_another_method", []string{"GET /x", "POST /x"}, []string{"POST /x"}, byMethod(http.MethodGet, guarded, secret), nil, []string{"GET /x: " + open}},
+		{"public_with_other_parameters", []string{"GET /{id}", "HEAD /{order}"}, []string{"HEAD /{order}"}, nil, head(secret), nil},
+		{"public_elsewhere", []string{"GET /x", "HEAD /y"}, []string{"HEAD /y"}, head(secret), says("ok"), []string{"GET /x: " + open}},
+		{"long_pages", []string{"GET /x"}, nil, head(long()), long(), nil},
+		{"long_page_with_a_header_of_its_own", []string{"GET /x"}, nil, head(long("X-Total", "7")), long(), []string{open}},
+		{"long_page_without_that_of_the_page_for_all", []string{"GET /x"}, nil, head(long()), long("X-Page", "all"), []string{open}},
+		{"long_page_with_another_value", []string{"GET /x"}, nil, head(long("X-Page", "x")), long("X-Page", "all"), []string{open}},
+		{"long_page_with_another_value_beside", []string{"GET /x"}, nil, head(long("Vary", "A", "Vary", "B")), long("Vary", "A"), []string{open}},
+		{"long_page_with_values_that_change", []string{"GET /x"}, nil, head(changing), changing, nil},
+		{"long_page_without_values_that_change", []string{"GET /x"}, nil, head(long()), changing, []string{open}},
+		{"page_with_a_length_where_no_other_has", []string{"GET /x"}, nil, head(page("Content-Length", "7")), long(), []string{open}},
 		{"another_method", []string{"DELETE /x"}, nil, head(secret), nil, nil},
-		{"page_for_all_that_nobody_has", []string{"GET /x"}, nil, head(page), page, nil},
-		{"other_length_than_the_page_for_all", []string{"GET /x"}, nil, head(answers(200, "Content-Type", "text/html", "Content-Length", "7")), page, []string{open}},
+		{"page_for_all_that_nobody_has", []string{"GET /x"}, nil, head(page()), page(), nil},
+		{"other_length_than_the_page_for_all", []string{"GET /x"}, nil, head(page("Content-Length", "7")), page(), []string{open}},
 		{"pages_of_many_lengths", []string{"GET /x"}, nil, head(growing), growing, nil},
 		{"redirect_of_all_that_nobody_has", []string{"GET /x"}, nil, head(http.RedirectHandler("/login", http.StatusFound)), http.RedirectHandler("/login", http.StatusFound), nil},
 		{"redirect", []string{"GET /x"}, nil, head(http.RedirectHandler("/login", http.StatusFound)), nil, []string{"HEAD without a token: 302 Found"}},
-		{"other_kind_than_the_page_for_all", []string{"GET /x"}, nil, head(answers(200, "Content-Type", "application/json")), page, []string{open}},
+		{"other_kind_than_the_page_for_all", []string{"GET /x"}, nil, head(answers(200, "Content-Type", "application/json")), page(), []string{open}},
 		{"let_through_everywhere", []string{"GET /x"}, nil, head(secret), head(secret), []string{open}},
 		{"let_through_beside_a_guarded_page", []string{"GET /x"}, nil, head(secret), guarded, []string{open}},
 	} {
 		t.Run("K1/HEAD_"+tc.name, func(t *testing.T) {
 			h := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 				switch {
-				case r.URL.Path == "/x":
+				case r.URL.Path == "/x" && tc.x != nil:
 					tc.x.ServeHTTP(w, r)
 				case tc.other != nil:
 					tc.other.ServeHTTP(w, r)
@@ -78,6 +104,25 @@ func TestCheckRoutesHead(t *testing.T) {
 			wantFailures(t, failuresOf(func(t testing.TB) { oauthtest.CheckRoutes(t, h, tc.routes, tc.public...) }), tc.want...)
 		})
 	}
+	t.Run("K1/HEAD_page_with_the_time", func(t *testing.T) {
+		clock := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			time.Sleep(3 * time.Millisecond)
+			long("Expires", time.Now().Format(http.TimeFormat)).ServeHTTP(w, r)
+		})
+		h := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if r.URL.Path == "/x" && r.Method == http.MethodGet {
+				guarded.ServeHTTP(w, r)
+			} else {
+				clock.ServeHTTP(w, r)
+			}
+		})
+		for before := range 40 {
+			synctest.Test(t, func(t *testing.T) {
+				time.Sleep(time.Second - time.Duration(before)*time.Millisecond)
+				oauthtest.CheckRoutes(t, h, []string{"GET /x"})
+			})
+		}
+	})
 	t.Run("names_the_remedy", func(t *testing.T) {
 		got := failuresOf(func(t testing.TB) { oauthtest.CheckRoutes(t, head(secret), []string{"GET   /x"}) })
 		wantFailures(t, got, `Or the guard lets HEAD through, and the handler of GET runs; if that is meant, add "HEAD /x" to the routes and to the public ones`)

@@ -67,8 +67,8 @@ const memoryIssuer = "https://issuer.test"
 func NewServer(t testing.TB, edits ...func(*Config)) *Server {
 	t.Helper()
 	cfg := Config{Issuer: memoryIssuer}
-	for _, edit := range edits {
-		edit(&cfg)
+	if err := cfg.change(edits); err != nil {
+		t.Fatalf("oauthtest: NewServer: %v", err)
 	}
 	cfg.Issuer = cmp.Or(cfg.Issuer, memoryIssuer) // an edit may replace all of it
 	s, err := newServer(cfg)

@@ -162,6 +162,7 @@ func TestConfigFaults(t *testing.T) {
 		{"Issuer has its path at /canary", func(c *oauthtest.Config) { c.Issuer = "https://issuer.test/canary" }},
 		{"Issuer has its path at /canary", func(c *oauthtest.Config) { c.Issuer = "https://issuer.test/canary/t1" }},
 		{"Issuer has its path at /canary", func(c *oauthtest.Config) { c.Issuer = "https://issuer.test/%63anary" }},
+		{"oauthtest: NewServer: edit 1 is nil: leave it out", nil},
 		{"Algorithm", func(c *oauthtest.Config) { c.Algorithm = "none" }},
 		{"Audience", func(c *oauthtest.Config) { c.Audience = []string{""} }},
 		{"TokenLifetime", func(c *oauthtest.Config) { c.TokenLifetime = -1 }},

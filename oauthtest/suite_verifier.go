@@ -37,6 +37,9 @@ import (
 //   - ExpiresIn(time.Minute), for one, if it refuses tokens that live for ten minutes;
 //   - Header("alg", "RS256") if it does not allow ES256: as then signs so.
 func TestTokenVerifier(t *testing.T, make func(t testing.TB, as *Server, audience string) middleware.TokenVerifier, edits ...Edit) {
+	if err := checkEdits(edits); err != nil {
+		t.Fatalf("oauthtest: TestTokenVerifier: %v", err)
+	}
 	for _, c := range verifierChecks {
 		t.Run(c.name, func(t *testing.T) {
 			defer watch(c.name).Stop()

@@ -25,31 +25,32 @@ func (k *verifierTest) notShared() {
 	}
 }
 
-// sameSubject has two tokens that differ in nothing but what they may do. The first call
-// of all knows no other token, and so tells whether the scopes are read there at all.
+// sameSubject has two tokens that differ in nothing but what they may do beyond a and b.
+// The first call of all knows no other token, and so tells whether the scopes are read
+// there at all.
 func (k *verifierTest) sameSubject() {
 	tokens := map[string]string{}
-	for _, scope := range []string{"a", "a b"} {
+	for _, scope := range []string{"a b", "a b c"} {
 		tokens[scope] = k.token(Scope(strings.Fields(scope)...), Claim("suite", scope))
 	}
-	read := slices.Equal(k.accepted(tokens["a"], unbound).Scopes, []string{"a"})
-	for _, scope := range []string{"a b", "a", "a b", "a"} {
+	read := slices.Equal(k.accepted(tokens["a b c"], unbound).Scopes, []string{"a", "b", "c"})
+	for _, scope := range []string{"a b", "a b c", "a b", "a b c"} {
 		tok := k.accepted(tokens[scope], unbound)
 		var claims map[string]any
 		if err := tok.Decode(&claims); err != nil || claims["suite"] != scope || read && !slices.Equal(tok.Scopes, strings.Fields(scope)) {
 			k.Errorf("a token with scope %q has the claims or scopes of another one of the same subject: remember nothing by less than the whole text of a token", scope)
 		}
-		if read && scope == "a" {
-			k.refused("a token with scope a where b is needed", tokens[scope], verifier.ErrInsufficientScope, unbound, needsB{})
+		if read && scope == "a b" {
+			k.refused("a token with scopes a and b where c is needed", tokens[scope], verifier.ErrInsufficientScope, unbound, needsC{})
 		}
 	}
 }
 
-// needsB is a rule.
-type needsB struct{}
+// needsC is a rule.
+type needsC struct{}
 
-func (needsB) Check(tok *verifier.Token) error {
-	if !slices.Contains(tok.Scopes, "b") {
+func (needsC) Check(tok *verifier.Token) error {
+	if !slices.Contains(tok.Scopes, "c") {
 		return &verifier.Error{Class: verifier.ErrInsufficientScope}
 	}
 	return nil

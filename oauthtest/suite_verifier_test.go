@@ -9,6 +9,7 @@ import (
 
 	"github.com/bearerguard/bearerguard/middleware"
 	"github.com/bearerguard/bearerguard/oauthtest"
+	"github.com/bearerguard/bearerguard/scopes"
 	"github.com/bearerguard/bearerguard/verifier"
 )
 
@@ -39,6 +40,16 @@ func (s shortLived) Check(tok *verifier.Token) error {
 	return nil
 }
 
+// demanding has a rule of its own for every token.
+type demanding struct {
+	*verifier.Verifier
+	rule verifier.Requirement
+}
+
+func (d demanding) VerifyBound(ctx context.Context, raw string, confirm func(context.Context, *verifier.Token) error, reqs ...verifier.Requirement) (*verifier.Token, error) {
+	return d.Verifier.VerifyBound(ctx, raw, confirm, append([]verifier.Requirement{d.rule}, reqs...)...)
+}
+
 func TestTokenVerifierOfTheModule(t *testing.T) {
 	one := func(t testing.TB, cfg verifier.Config, edits ...configEdit) *verifier.Verifier {
 		t.Helper()
@@ -61,6 +72,9 @@ func TestTokenVerifierOfTheModule(t *testing.T) {
 			return shortLived{one(t, as.VerifierConfig(audience)), life}
 		}
 	}
+	scoped := func(t testing.TB, as *oauthtest.Server, audience string) middleware.TokenVerifier {
+		return demanding{one(t, as.VerifierConfig(audience)), scopes.All("a", "b")}
+	}
 	tenant := verifier.RequiredClaim{Path: verifier.ClaimPath{"tenant", "id"}, Values: []string{"t1"}}
 	for name, tc := range map[string]struct {
 		make  maker
@@ -72,6 +86,7 @@ func TestTokenVerifierOfTheModule(t *testing.T) {
 		"optional_client":   {configured(func(c *verifier.Config) { c.OptionalClaims = []string{"client_id"} }), []oauthtest.Edit{oauthtest.NoClaim("client_id")}},
 		"RS256_only":        {configured(func(c *verifier.Config) { c.Algorithms = []string{"RS256"} }), []oauthtest.Edit{oauthtest.Header("alg", "RS256")}},
 		"EdDSA_only":        {configured(func(c *verifier.Config) { c.Algorithms = []string{"EdDSA"} }), []oauthtest.Edit{oauthtest.Header("alg", "EdDSA")}},
+		"scopes_a_and_b":    {scoped, nil},
 		"a_day_at_most":     {limited(24 * time.Hour), nil},
 		"5_minutes_at_most": {limited(5 * time.Minute), []oauthtest.Edit{oauthtest.ExpiresIn(5 * time.Minute)}},
 	} {

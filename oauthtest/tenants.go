@@ -17,8 +17,8 @@ import (
 // such as "/tenant-1". It has keys, clients, tokens, faults and audiences of its own,
 // and a copy of the Config of s, except for Key, which edits may change. HTTPClient is the
 // same for both. Close of s closes it, too. It is a fault if the path is not clean, is
-// taken, or leads to /canary/, and if edits change Addr, Issuer or TLS; the server is then
-// one that no request reaches.
+// taken, or leads to /canary/, and if edits are nil or change Addr, Issuer or TLS; the
+// server is then one that no request reaches.
 func (s *Server) Tenant(path string, edits ...func(*Config)) *Server {
 	s.tb.Helper()
 	t, err := s.tenant(path, edits)
@@ -65,8 +65,8 @@ func (s *Server) tenantConfig(at string, edits []func(*Config)) (Config, error) 
 	u, _ := url.Parse(s.issuer) // parsed before
 	cfg, issuer := s.cfg.clone(), origin(u)+at
 	cfg.Key, cfg.Issuer = nil, issuer
-	for _, edit := range edits {
-		edit(&cfg)
+	if err := cfg.change(edits); err != nil {
+		return cfg, err
 	}
 	switch {
 	case cfg.Addr != s.cfg.Addr || cfg.TLS != s.cfg.TLS:
@@ -76,6 +76,17 @@ func (s *Server) tenantConfig(at string, edits []func(*Config)) (Config, error) 
 	}
 	cfg.Issuer = issuer
 	return cfg, nil
+}
+
+// change makes the edits, none of which may be nil.
+func (c *Config) change(edits []func(*Config)) error {
+	for i, edit := range edits {
+		if edit == nil {
+			return fmt.Errorf("edit %d is nil: leave it out", i+1)
+		}
+		edit(c)
+	}
+	return nil
 }
 
 // clone is a copy of which an edit can change every part, and nothing of c with it.

@@ -205,6 +205,16 @@ func TestTenantRefused(t *testing.T) {
 			t.Errorf("failure %q", got)
 		}
 	})
+	t.Run("TA-01/tenant_refused_with_nil_edit", func(t *testing.T) {
+		stray := false
+		got := failureOf(func(t testing.TB) {
+			as := oauthtest.NewServer(t, es256)
+			stray = as.Tenant("/t1", es256, nil).Issuer() != as.Issuer()+"/t1"
+		})
+		if !strings.Contains(got, "oauthtest: Tenant: edit 2 is nil: leave it out") || !stray {
+			t.Errorf("failure %q, stray: %t", got, stray)
+		}
+	})
 	t.Run("TA-01/tenant_refused_after_close", func(t *testing.T) {
 		got := failureOf(func(t testing.TB) {
 			as := oauthtest.NewServer(t, es256)
