@@ -42,7 +42,7 @@ func (c attackCase) issuer() string {
 // needs are the conditions that cases have (docs/attack-catalogue.md), and whether they
 // hold for an issuer that signs with RS256 and APIs that take any JWT.
 var needs = map[string]bool{
-	"connection": true, "body": true, "scope-levels": true, "own-scope": true, "own-audience": true,
+	"connection": true, "body": true, "scope-levels": true, "own-scope": true, "audience": true, "own-audience": true,
 	"scope": true, "asymmetric": true, "rsa": true, "pkcs1": true, "not-rs512": true, "spare-bits": true,
 	"http1": true, "keys": true, "outage": true, "clock": true, "small-letters": true,
 	"rfc9068": false, "second-issuer": false, "several-scopes": false, "hmac": false, "hs256": false, "pss": false, "ec": false, "ed25519": false,

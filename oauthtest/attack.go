@@ -18,11 +18,13 @@ type Target struct {
 	Path string
 	// Scope is what the route requires: one scope, or several with single spaces between
 	// them, all of which it needs. Where one of several is enough, it is the one that the challenge
-	// asks for: the first of scopes.Any. "" means none: the cases about scopes are skipped
-	// then.
+	// asks for: the first of scopes.Any. If another one of Any, or one that implies it by
+	// verifier.Config.Implies, is the level above it ("orders" for "orders:read") or "admin",
+	// except D39.parent or D39.admin. "" means none: the cases about scopes are skipped then.
 	Scope string
 	// Token are edits that the good token needs beside Scope: an audience that is not the
-	// default one, or a claim that the API requires.
+	// default one, or a claim that the API requires. If the API has several audiences, list
+	// them all in one Audience edit: what resembles one of them may be another.
 	Token []Edit
 	// AlsoTrusts is another issuer whose tokens the route takes, for an API of several (see
 	// [verifier.Join]): a Tenant, or a server of its own. Good tokens of it are made with the
@@ -36,8 +38,9 @@ type Target struct {
 	// a path leads inside a claim. Edits in Token come behind.
 	Mapping verifier.Mapping
 	// Except names cases that the API decides otherwise on purpose, by ID ("C50.jwt") or by
-	// row ("D32"), each with the reason, with which they are skipped. A name that the
-	// catalogue does not have and an empty reason fail the test at once.
+	// row ("D32"), each with the reason, with which they are skipped; also what is no single
+	// request (see Finding.Case) but for "control". Without F21.rotation nothing is tried
+	// that takes a new key. Another name and an empty reason fail the test at once.
 	Except map[string]string
 	// Marker is a text that the protected handler writes and nothing else does, by which
 	// an answer shows that the handler ran: an answer is read until it holds the text.
@@ -46,8 +49,11 @@ type Target struct {
 	// this text, t fails and the attack ends: nothing would show that the handler ran behind
 	// a refusal.
 	Marker string
-	// Header goes with every request, except for the fields that a case sets itself. Host
-	// in it replaces the host that the server is asked for; Authorization is refused.
+	// Header goes with every request. It takes the place of what a case sends under the same
+	// name, and a case with nothing else to send is skipped; but cookies go together with
+	// those of the case, and Host, Content-Type, Connection, Upgrade, Expect and what frames a
+	// message stay those of a case that sets them. Host in it replaces the host that the
+	// server is asked for; Authorization is refused.
 	Header http.Header
 	// Body and ContentType go with every request, for a route that needs them.
 	Body        string
@@ -79,7 +85,7 @@ type Finding struct {
 	// good token that was refused between two cases, "F21.rotation" for a new key that was not
 	// taken, "F22.withdrawn_key" for an old one that was not forgotten, "F19.unknown_kids"
 	// for a fetch for each unknown key, "K24.at_once" for a wrong answer to one of many
-	// requests at the same time.
+	// requests at the same time, of which those do not count that a limit of the API refuses.
 	Case string
 	// Protocol is "HTTP/1.1" or "HTTP/2", or both with "and" between them.
 	Protocol string
@@ -104,9 +110,9 @@ type Finding struct {
 // the status: what a handler does without answering stays unseen. Token material is the
 // jti, the whole JOSE header, and any 16 characters in a row of the payload or the
 // signature, as they are in the token, percent-encoded, in Base64 or in hex. It is looked
-// for in the reason phrase, the header fields, the body (also in gzip or deflate, and t fails
-// where it has another Content-Encoding), the trailer fields and the interim answers;
-// digests, and characters that are torn apart, are not found.
+// for in the reason phrase, the header fields, the first MiB of the body (also in gzip or
+// deflate, and t fails where it has another Content-Encoding), the trailer fields and the
+// interim answers; digests, and characters that are torn apart, are not found.
 //
 // Call it before other requests have reached h: then the verifier first asks for its keys
 // during an outage that Attack brings about, and gets hostile keys among the good ones

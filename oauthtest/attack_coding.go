@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
 	"strings"
 )
 
@@ -90,9 +91,26 @@ func (a answer) unreadable() error {
 	if !errors.Is(a.err, errCoding) {
 		return nil
 	}
-	name := "a Content-Encoding"
-	if coding := a.header.Get("Content-Encoding"); len(coding) < tellingPart {
+	coding, name := a.header.Get("Content-Encoding"), "a Content-Encoding"
+	if len(coding) < tellingPart {
 		name = fmt.Sprintf("the Content-Encoding %q", coding)
 	}
-	return fmt.Errorf("oauthtest: an answer has %s, and cannot be read (gzip and deflate can): leave Accept-Encoding out of Target.Header, or switch compression off for the attack", name)
+	remedy := "switch compression off for the attack"
+	if !compresses(coding) {
+		remedy += ", or correct the header: it names no compression"
+	}
+	return fmt.Errorf("oauthtest: an answer has %s, and cannot be read (gzip and deflate can): leave Accept-Encoding out of Target.Header, or %s", name, remedy)
+}
+
+// codings are the registered ones that compress (RFC 9110 §16.6.1).
+var codings = []string{"br", "compress", "dcb", "dcz", "deflate", "exi", "gzip", "pack200-gzip", "x-compress", "x-gzip", "zstd"}
+
+// compresses tells whether a Content-Encoding names a compression at all.
+func compresses(encoding string) bool {
+	for name := range strings.SplitSeq(encoding, ",") {
+		if slices.Contains(codings, strings.ToLower(strings.TrimSpace(name))) {
+			return true
+		}
+	}
+	return false
 }

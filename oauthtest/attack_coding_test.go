@@ -90,8 +90,8 @@ func TestWireCoding(t *testing.T) {
 			io.Copy(z, io.LimitReader(zeros{}, answerLimit+1))
 			z.Close()
 		})
-		if got := w.send(t.Context(), http1, sending{method: http.MethodGet, target: "/"}); len(got.body) != answerLimit {
-			t.Errorf("%d octets", len(got.body))
+		if got := w.send(t.Context(), http1, sending{method: http.MethodGet, target: "/"}); len(got.body) != answerLimit || !got.last {
+			t.Errorf("%d octets, the last on the connection: %v", len(got.body), got.last)
 		}
 	})
 	t.Run("no_further_than_the_marker", func(t *testing.T) {

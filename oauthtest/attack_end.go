@@ -6,13 +6,16 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"net/http"
+	"slices"
 	"strconv"
 	"sync"
 	"time"
 )
 
 const (
-	atOnce      = 16 // good requests at once, and as many bad ones
+	atOnce      = 4  // good requests at once, and as many bad ones: few APIs are limited to less
+	rounds      = 4  // of these, which of them comes last being chance
 	manyKids    = 20 // tokens of unknown keys in a row
 	manyFetches = 5  // of the key set, which are too many for them
 	twoDays     = 48 * time.Hour
@@ -21,11 +24,17 @@ const (
 // playEnd plays what is no single request, when all cases have been played.
 func (a *attack) playEnd(r reports) {
 	a.tb.Helper()
-	for _, play := range []func() []Finding{a.together, a.unknownKids, a.withdrawnKey} {
+	for _, step := range []struct {
+		attackCase
+		play func() []Finding
+	}{{togetherCase, a.together}, {unknownCase, a.unknownKids}, {withdrawnCase, a.withdrawnKey}} {
 		if a.hung >= patience || a.stopped != nil {
 			return
 		}
-		for _, f := range play() {
+		if a.excepted(step.attackCase) {
+			continue
+		}
+		for _, f := range step.play() {
 			r.found(f)
 		}
 		if a.stopped != nil {
@@ -43,51 +52,107 @@ var togetherCase = attackCase{
 
 // together sends good and bad requests at the same time. Each verdict is that of a request
 // on its own.
-func (a *attack) together() []Finding {
+func (a *attack) together() (found []Finding) {
+	a.tb.Helper()
+	seen := map[Problem]bool{}
+	for round := range rounds {
+		sent, limited := a.sendTogether(round)
+		for _, f := range a.judgeTogether(sent) {
+			if !seen[f.Problem] {
+				seen[f.Problem], found = true, append(found, f)
+			}
+		}
+		if limited && a.stopped == nil {
+			a.tb.Logf("oauthtest: %s is not tried to the end: the API limits how many requests it takes at once", togetherCase.ID)
+		}
+		if limited || a.stopped != nil {
+			return found
+		}
+	}
+	return found
+}
+
+// judgeable is an exchange, and the protocol that it used.
+type judgeable struct {
+	exchange
+	protocol string
+}
+
+// sendTogether returns what is to be judged: not what a limit was in the way of.
+func (a *attack) sendTogether(round int) (sent []judgeable, limited bool) {
 	a.tb.Helper()
 	protocols := a.wire.protocols()
-	sent := make([]exchange, 2*atOnce)
+	sent = make([]judgeable, 2*atOnce)
 	requests := make([]sending, len(sent))
 	for i := range sent {
 		c, token := togetherCase, ""
-		if i%2 == 0 {
+		if (i+round)%2 == 0 {
 			c.Expect, token = []string{"PASS"}, a.good()
 			c.Title = "good tokens, while requests without one are on their way"
 		}
 		requests[i] = a.describe(token)
 		requests[i].until = a.target.Marker
-		sent[i] = exchange{attackCase: c, method: a.target.Method, sent: map[string]string{"token": token}, target: &a.target, marker: a.marker}
+		x := exchange{attackCase: c, method: a.target.Method, sent: map[string]string{"token": token}, target: &a.target, marker: a.marker}
+		sent[i] = judgeable{x, protocols[i/2%len(protocols)]}
 	}
 	a.crash()
 	var done sync.WaitGroup
 	for i := range sent {
-		done.Go(func() {
-			sent[i].answer = a.wire.send(context.Background(), protocols[i/2%len(protocols)], requests[i])
-		})
+		done.Go(func() { sent[i].answer = a.wire.send(context.Background(), sent[i].protocol, requests[i]) })
 	}
 	done.Wait()
 	a.sent += len(sent)
-	return a.judgeTogether(sent, protocols)
+	a.blame(sent)
+	all := len(sent)
+	sent = slices.DeleteFunc(sent, func(x judgeable) bool { return x.limited() })
+	return sent, len(sent) < all
 }
 
-// judgeTogether reports each problem once.
-func (a *attack) judgeTogether(sent []exchange, protocols []string) (found []Finding) {
-	crash, seen := a.crash(), map[Problem]bool{}
+// blame gives a panic to those who got no whole answer, or else to the first.
+func (a *attack) blame(sent []judgeable) {
+	crash, given := a.crash(), false
 	for i, x := range sent {
-		x.crash, crash = crash, "" // of whichever it was
-		if x.answer.hung() {
-			a.hung++
+		if x.answer.err != nil && !x.answer.hung() {
+			sent[i].crash, given = crash, true
 		}
-		if err := x.untellable(); err != nil {
-			a.stopped = err
+	}
+	if !given {
+		sent[0].crash = crash
+	}
+}
+
+// limited tells of an API that takes only so many requests at once, or does them one by
+// one.
+func (x exchange) limited() bool {
+	if x.crash != "" || x.accepted() {
+		return false
+	}
+	switch x.answer.status {
+	case 0, http.StatusTooManyRequests:
+		return true
+	case http.StatusServiceUnavailable:
+		return x.answer.header.Get("Retry-After") != ""
+	}
+	return x.answer.hung()
+}
+
+func (a *attack) judgeTogether(sent []judgeable) (found []Finding) {
+	for _, x := range sent {
+		if a.stopped = x.untellable(); a.stopped != nil {
 			return nil
 		}
-		if f := x.finding(protocols[i/2%len(protocols)]); f != nil && !seen[f.Problem] {
-			seen[f.Problem] = true
+		if f := x.finding(x.protocol); f != nil {
 			found = append(found, *f)
 		}
 	}
 	return found
+}
+
+var unknownCase = attackCase{
+	ID: "F19.unknown_kids", Requirements: []string{"KS-11"},
+	Title: fmt.Sprintf("%d tokens, each of another key that the issuer does not have", manyKids),
+	Gain:  "Everybody makes the API ask its issuer as often as they like, until the issuer is overloaded, or refuses to answer the API.",
+	Cause: "A kid that is not in the key set is reason enough to fetch it anew, however short ago that was done.",
 }
 
 // unknownKids sends tokens of keys that there are not, each of another one.
@@ -95,6 +160,9 @@ func (a *attack) unknownKids() []Finding {
 	a.tb.Helper()
 	before := a.as.Fetches()
 	for i := range manyKids {
+		if a.hung >= patience {
+			return nil
+		}
 		kid := json.RawMessage(strconv.Quote(fmt.Sprintf("made-up-%d", i)))
 		token, err := a.forge.bad(recipe{Header: part{Set: map[string]json.RawMessage{"kid": kid}}})
 		if err != nil {
@@ -107,10 +175,8 @@ func (a *attack) unknownKids() []Finding {
 		return nil
 	}
 	f := Finding{
-		Case: "F19.unknown_kids", Protocol: http1, Problem: Fetched, Requirements: []string{"KS-11"},
-		Title: fmt.Sprintf("%d tokens, each of another key that the issuer does not have", manyKids),
-		Gain:  "Everybody makes the API ask its issuer as often as they like, until the issuer is overloaded, or refuses to answer the API.",
-		Cause: "A kid that is not in the key set is reason enough to fetch it anew, however short ago that was done.",
+		Case: unknownCase.ID, Protocol: http1, Problem: Fetched, Requirements: unknownCase.Requirements,
+		Title: unknownCase.Title, Gain: unknownCase.Gain, Cause: unknownCase.Cause,
 
 		expected: fmt.Sprintf("at most %d requests for the key set", manyFetches), came: fmt.Sprint(n),
 	}

@@ -4,10 +4,11 @@ package oauthtest
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"net/http"
+	"slices"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -83,28 +84,194 @@ func TestAttackAtOnce(t *testing.T) {
 		})
 		only1(t, found, "K24.at_once", Crashed)
 	})
-	t.Run("K24_a_limit_of_requests", func(t *testing.T) {
-		synctest.Test(t, func(t *testing.T) {
-			as := NewServer(t, quick)
-			good := attacked(t, as.VerifierConfig(attackedAPI))
-			var running atomic.Int64
-			h := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-				defer running.Add(-1)
-				if running.Add(1) > 4 {
-					w.WriteHeader(http.StatusTooManyRequests)
-					return
+	for _, tc := range []struct {
+		name   string
+		refuse func(w http.ResponseWriter)
+		limit  int64
+		want   Problem // "" if nothing is wrong
+		log    bool
+	}{
+		{"429", func(w http.ResponseWriter) { w.WriteHeader(http.StatusTooManyRequests) }, 4, "", true},
+		{"503", func(w http.ResponseWriter) {
+			w.Header().Set("Retry-After", "1")
+			w.WriteHeader(http.StatusServiceUnavailable)
+		}, 4, "", true},
+		{"503_above_it", func(w http.ResponseWriter) {
+			w.Header().Set("Retry-After", "1")
+			w.WriteHeader(http.StatusServiceUnavailable)
+		}, 2 * atOnce, "", false},
+		{"503_without_Retry_After", func(w http.ResponseWriter) { w.WriteHeader(http.StatusServiceUnavailable) }, 4, Refused, false},
+		{"no_answer", func(http.ResponseWriter) { time.Sleep(caseLimit + time.Second) }, 4, "", true},
+	} {
+		t.Run("K24_a_limit_of_requests_"+tc.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				as := NewServer(t, quick)
+				good := attacked(t, as.VerifierConfig(attackedAPI))
+				var running atomic.Int64
+				h := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+					defer running.Add(-1)
+					if running.Add(1) > tc.limit {
+						tc.refuse(w)
+						return
+					}
+					time.Sleep(time.Millisecond)
+					good.ServeHTTP(w, r)
+				})
+				tb := &logged{T: t}
+				_, others := runCases(tb, h, as, ordersTarget, nil)
+				if tb.has("how many requests it takes at once") != tc.log {
+					t.Errorf("log %v: %q", !tc.log, tb.lines)
 				}
-				time.Sleep(time.Millisecond)
+				if tc.want == "" && others != nil || tc.want != "" && !slices.ContainsFunc(others, func(f Finding) bool { return f.Case == "K24.at_once" && f.Problem == tc.want }) {
+					t.Error(others)
+				}
+			})
+		})
+	}
+	t.Run("K24_one_by_one", func(t *testing.T) {
+		found := endOf(t, func(good http.Handler, _ *Server) http.Handler {
+			turn := make(chan bool, 1)
+			return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				turn <- true
+				defer func() { <-turn }()
+				time.Sleep(time.Second)
 				good.ServeHTTP(w, r)
 			})
-			tb := &failing{TB: t}
-			var done sync.WaitGroup
-			done.Go(func() { runCases(tb, h, as, ordersTarget, nil) })
-			if done.Wait(); !strings.Contains(tb.text, "limits requests") {
-				t.Error(tb.text)
+		})
+		if found != nil {
+			t.Error(found)
+		}
+	})
+}
+
+// logged keeps what a run logs.
+type logged struct {
+	*testing.T
+	lines []string
+}
+
+func (l *logged) Helper()                         {}
+func (l *logged) Log(args ...any)                 { l.lines = append(l.lines, fmt.Sprint(args...)) }
+func (l *logged) Logf(format string, args ...any) { l.Log(fmt.Sprintf(format, args...)) }
+
+func (l *logged) has(text string) bool {
+	return slices.ContainsFunc(l.lines, func(line string) bool { return strings.Contains(line, text) })
+}
+
+// A panic is that of a request without a whole answer, if there is one.
+func TestAttackBlame(t *testing.T) {
+	hung, closed := answer{err: context.DeadlineExceeded}, answer{err: io.EOF}
+	for name, tc := range map[string]struct {
+		answers []answer
+		want    []string
+	}{
+		"of_the_second": {[]answer{{status: 200}, closed, hung}, []string{"", "p", ""}},
+		"of_two":        {[]answer{closed, {status: 200}, {status: 200, err: io.ErrUnexpectedEOF}}, []string{"p", "", "p"}},
+		"of_nobody":     {[]answer{{status: 200}, hung}, []string{"p", ""}},
+	} {
+		t.Run("K24_"+name, func(t *testing.T) {
+			var sent []judgeable
+			for _, got := range tc.answers {
+				sent = append(sent, judgeable{exchange: exchange{answer: got}})
+			}
+			(&attack{crash: func() string { return "p" }}).blame(sent)
+			for i, want := range tc.want {
+				if sent[i].crash != want {
+					t.Errorf("%d: %q, want %q", i, sent[i].crash, want)
+				}
 			}
 		})
+	}
+}
+
+// What is no single request is left out for a reason, too.
+func TestAttackExceptSteps(t *testing.T) {
+	keeping := func(good http.Handler) http.Handler { // the first verdict, and stale keys
+		var running atomic.Int64
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			defer running.Add(-1)
+			rec := &discards{header: http.Header{}}
+			if running.Add(1) > 1 {
+				w.WriteHeader(http.StatusTeapot)
+				return
+			}
+			time.Sleep(time.Millisecond)
+			if good.ServeHTTP(rec, r); rec.status == http.StatusUnauthorized && payloadOf(r) != "" && !strings.Contains(headerOf(r), "made-up-") {
+				io.WriteString(w, handlerText)
+				return
+			}
+			good.ServeHTTP(w, r)
+		})
+	}
+	asks := func(as *Server, cfg verifier.Config) verifier.Config {
+		cfg.Keys = asking{cfg.Keys, as}
+		return cfg
+	}
+	run := func(t *testing.T, except ...string) (ids map[string]bool, log *logged) {
+		ids, log = map[string]bool{}, &logged{T: t}
+		synctest.Test(t, func(t *testing.T) {
+			as := NewServer(t, quick)
+			log.T = t
+			target := ordersTarget
+			target.Except = map[string]string{}
+			for _, id := range except {
+				target.Except[id] = "on purpose"
+			}
+			_, others := runCases(log, keeping(attacked(t, asks(as, as.VerifierConfig(attackedAPI)))), as, target, nil)
+			for _, f := range others {
+				ids[f.Case] = true
+			}
+		})
+		return ids, log
+	}
+	all, _ := run(t)
+	for _, id := range []string{"K24.at_once", "F19.unknown_kids", "F22.withdrawn_key"} {
+		row, _, _ := strings.Cut(id, ".")
+		for _, name := range []string{id, row} {
+			t.Run(row+"_excepted_by_"+name, func(t *testing.T) {
+				got, log := run(t, name)
+				if !all[id] || got[id] || len(got) != len(all)-1 || !log.has(id+" is skipped: on purpose") {
+					t.Errorf("%v without, %v with the exception: %q", all, got, log.lines)
+				}
+			})
+		}
+	}
+	for _, name := range []string{"", "F21", "F21.rotation"} {
+		t.Run("F21_excepted_by_"+name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				as := NewServer(t, quick)
+				cfg := as.VerifierConfig(attackedAPI)
+				cfg.Keys = &loaded{from: cfg.Keys}
+				target, tb := ordersTarget, &logged{T: t}
+				if name != "" {
+					target.Except = map[string]string{name: "on purpose"}
+				}
+				_, others := runCases(tb, attacked(t, cfg), as, target, nil)
+				found := slices.ContainsFunc(others, func(f Finding) bool { return f.Case == "F21.rotation" })
+				if found != (name == "") || tb.has("F21.rotation is skipped: on purpose") == found {
+					t.Errorf("%v %q", others, tb.lines)
+				}
+			})
+		})
+	}
+}
+
+// After requests without an answer no more kids are made up.
+func TestAttackUnknownKidsGiveUp(t *testing.T) {
+	var sent atomic.Int64
+	found := endOf(t, func(good http.Handler, _ *Server) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if strings.Contains(headerOf(r), "made-up-") {
+				sent.Add(1)
+				<-r.Context().Done()
+				return
+			}
+			good.ServeHTTP(w, r)
+		})
 	})
+	if n := sent.Load(); n != patience || found != nil {
+		t.Errorf("%d requests, %v", n, found)
+	}
 }
 
 // asking fetches the keys for each miss, beside what its source does.

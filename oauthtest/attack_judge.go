@@ -64,9 +64,14 @@ func (x exchange) accepted() bool {
 	return x.marker.in(x.answer.body) || x.answer.success() && !elsewhere
 }
 
-// moved tells whether the request may reach another route than the one under attack.
+// moved tells whether the request may reach another route than the one under attack, or
+// another site of the same server.
 func (x exchange) moved() bool {
-	return x.Send.Method != "" && x.method != x.target.Method || x.Send.Path != ""
+	host := slices.ContainsFunc(x.Send.Lines, func(line string) bool {
+		name, _ := field(line)
+		return strings.EqualFold(name, "Host")
+	})
+	return host || x.Send.Method != "" && x.method != x.target.Method || x.Send.Path != ""
 }
 
 // telltaleHead: HEAD shows no text, so that only a comparison tells the handler from

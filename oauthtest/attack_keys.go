@@ -38,7 +38,7 @@ func (a *attack) playKeys(r reports) {
 	a.playOutages(available)
 	a.as.SetOutage(false)
 	switch {
-	case inBubble(a.tb):
+	case inBubble(a.tb) && !a.excepted(rotationCase):
 		a.rotate(r, cold)
 	case !cold && a.as.Fetches() == 0:
 		a.skips["keys"] = "the API has not asked this server for keys: it has them from elsewhere, or checks no signature"

@@ -71,12 +71,15 @@ func newAttack(tb testing.TB, cases []attackCase, as *Server, target Target) *at
 	target.Method = cmp.Or(target.Method, http.MethodGet)
 	a := &attack{
 		tb: tb, as: as, target: target,
-		skips:  map[string]string{fixedClaims: "Target.Mapping allows what it sends, or leads where it cannot be said"},
+		skips: map[string]string{
+			fixedClaims: "Target.Mapping allows what it sends, or leads where it cannot be said",
+			freeFields:  "Target.Header has the fields that it sends",
+		},
 		forge:  target.forgery(as),
 		played: map[string][]Finding{},
 	}
 	for _, c := range cases {
-		c = target.mapped(c)
+		c = target.mapped(c).beside(target.Header)
 		if slices.Contains(c.Needs, "outage") {
 			a.outages = append(a.outages, c)
 		} else {
@@ -201,7 +204,7 @@ func (a *attack) skip(c attackCase) string {
 			return why
 		}
 	}
-	if need := a.forge.lacks(c.Needs); need != "" {
+	if need := a.forge.lacksFor(c); need != "" {
 		return cmp.Or(lacking[need], "the issuer's algorithm does not fit: the case needs "+need)
 	}
 	if a.hung >= patience {
@@ -219,7 +222,8 @@ var lacking = map[string]string{
 	"second-issuer":  "Target.AlsoTrusts is nil",
 	"scope-levels":   "the last of Target.Scope has no level above it",
 	"own-scope":      "Target.Scope is empty, or names admin, openid or the like",
-	"own-audience":   "the audience is the issuer, or account",
+	"audience":       "the good token has no audience",
+	"own-audience":   "the good token has the audience that is sent",
 	"spare-bits":     "the last character of the issuer's signatures has no unused bits",
 }
 
@@ -316,7 +320,7 @@ func (a *attack) send(protocol string, s sending) answer {
 // compose fills in the templates of a message.
 func (a *attack) compose(m message, tokens map[string]string) (sending, error) {
 	path, query, _ := strings.Cut(a.target.Path, "?")
-	x := expander{forge: a.forge, vars: places(a.base+path, a.wire.host, a.target.Method)}
+	x := expander{forge: a.forge, vars: places(a.base+path, a.target.host(a.wire.host), a.target.Method)}
 	for name, token := range tokens {
 		x.vars[name] = token
 	}

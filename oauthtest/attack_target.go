@@ -21,10 +21,24 @@ func (target Target) except(id string) string {
 	return cmp.Or(target.Except[id], target.Except[row])
 }
 
+// steps are what is played beside the cases of the catalogue.
+var steps = []attackCase{rotationCase, unknownCase, withdrawnCase, togetherCase}
+
+// excepted tells whether the user leaves out a step, and logs the reason.
+func (a *attack) excepted(step attackCase) bool {
+	a.tb.Helper()
+	why := a.target.except(step.ID)
+	if why != "" {
+		a.tb.Logf("oauthtest: %s is skipped: %s", step.ID, why)
+	}
+	return why != ""
+}
+
 func (target Target) checkExcept() error {
 	var faults []error
+	all := slices.Concat(catalogue(), steps)
 	for _, name := range slices.Sorted(maps.Keys(target.Except)) {
-		known := slices.ContainsFunc(catalogue(), func(c attackCase) bool {
+		known := slices.ContainsFunc(all, func(c attackCase) bool {
 			return c.ID == name || strings.HasPrefix(c.ID, name+".")
 		})
 		switch {
@@ -52,11 +66,53 @@ func (target Target) checkHeader() error {
 	return errors.Join(faults...)
 }
 
-// addHeader leaves alone what the case has set. Host is no line of its own, since HTTP/2
+// host is what the requests ask for, own unless Header has another.
+func (target Target) host(own string) string {
+	for name, values := range target.Header {
+		if strings.EqualFold(name, "Host") && len(values) > 0 {
+			return values[0]
+		}
+	}
+	return own
+}
+
+// freeFields is a need that the catalogue does not know.
+const freeFields = "free-fields"
+
+// messageFields belong to a request as a whole: a case that sends them is about them, or
+// cannot do without. Of cookies a request can have several.
+var messageFields = []string{"authorization", "connection", "content-length", "content-type", "cookie", "expect", "host", "transfer-encoding", "upgrade"}
+
+// beside leaves out lines whose names h has, since the route may need its values.
+func (c attackCase) beside(h http.Header) attackCase {
+	var rest []string
+	free := false // something else is left
+	for _, line := range c.Send.Lines {
+		name, _ := field(line)
+		name = strings.ToLower(strings.TrimSpace(name))
+		taken := slices.ContainsFunc(slices.Collect(maps.Keys(h)), func(n string) bool { return strings.EqualFold(n, name) })
+		if !taken || slices.Contains(messageFields, name) {
+			rest, free = append(rest, line), free || name != "authorization"
+		}
+	}
+	switch {
+	case len(rest) == len(c.Send.Lines):
+	case free:
+		c.Send.Lines = rest
+	default:
+		c.Needs = append(slices.Clone(c.Needs), freeFields)
+	}
+	return c
+}
+
+// addHeader leaves alone what the case has set, and puts cookies before those of the case,
+// since there is one field for all (RFC 6265 §5.4). Host is no line of its own, since HTTP/2
 // has none.
 func (target Target) addHeader(s *sending) {
 	for _, name := range slices.Sorted(maps.Keys(target.Header)) {
 		switch values := target.Header[name]; {
+		case s.has(name) && strings.EqualFold(name, "Cookie"):
+			s.addCookies(values)
 		case s.has(name) || len(values) == 0:
 		case strings.EqualFold(name, "Host"):
 			s.host = values[0]
@@ -64,6 +120,14 @@ func (target Target) addHeader(s *sending) {
 			for _, value := range values {
 				s.lines = append(s.lines, http.CanonicalHeaderKey(name)+": "+value)
 			}
+		}
+	}
+}
+
+func (s *sending) addCookies(values []string) {
+	for i, line := range s.lines {
+		if name, value := field(line); strings.EqualFold(name, "Cookie") {
+			s.lines[i] = name + ": " + strings.Join(append(slices.Clone(values), value), "; ")
 		}
 	}
 }

@@ -248,6 +248,7 @@ func read(resp *http.Response, until string) answer {
 	if errors.Is(a.err, io.EOF) {
 		a.err = nil
 	}
+	a.last = a.last || len(body) >= answerLimit // and more of it may come
 	a.body, a.trailer = string(body), resp.Trailer
 	return a
 }

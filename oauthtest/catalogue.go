@@ -26,7 +26,8 @@ type attackCase struct {
 	// Needs lists what must hold for the case to make sense. About the target: "scope"
 	// (the route needs one), "small-letters" (which has some), "several-scopes",
 	// "scope-levels" (the last has a level above it), "own-scope" (none is one that all APIs
-	// have), "own-audience" (the same of the audience), "rfc9068" (the verifier has that
+	// have), "audience" (the good token has one), "own-audience" (it does not have the one that
+	// the case sends), "rfc9068" (the verifier has that
 	// profile), "second-issuer" (it trusts one). About the server's
 	// algorithm, for lacks to answer: "asymmetric", "rsa", "pkcs1" (RS256, RS384, RS512),
 	// "not-rs512",

@@ -103,7 +103,7 @@ func TestCatalogueWords(t *testing.T) {
 	needs := []string{
 		"scope", "small-letters", "several-scopes", "rfc9068", "second-issuer", "asymmetric", "rsa", "pkcs1", "not-rs512", "pss", "ec", "ed25519",
 		"hmac", "hs256", "spare-bits", "http1", "connection", "keys", "outage", "clock",
-		"scope-levels", "own-scope", "own-audience", "body",
+		"scope-levels", "own-scope", "audience", "own-audience", "body",
 	}
 	for _, c := range catalogue() {
 		if len(c.Expect) == 0 {

@@ -4,6 +4,7 @@ package oauthtest
 
 import (
 	"bytes"
+	"cmp"
 	"crypto"
 	"crypto/ecdsa"
 	"crypto/rsa"
@@ -12,7 +13,6 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"slices"
 	"strings"
 	"sync"
 
@@ -96,8 +96,8 @@ func (f *forgery) expand(template string, vars map[string]string) (string, error
 }
 
 // lacks names the first of the needs that the server's algorithm or the target does not
-// meet, or "". It knows those about scopes, audiences, issuers and the algorithm, and passes
-// over the others.
+// meet, or "". It knows those about scopes, issuers and the algorithm, and passes over the
+// others.
 func (f *forgery) lacks(needs []string) string {
 	alg := f.server.cfg.Algorithm
 	_, ownRSA := f.privateKey().(rsaPrivate)
@@ -120,15 +120,17 @@ func (f *forgery) lacks(needs []string) string {
 		// Of each three octets base64url uses every bit (RFC 4648 §4).
 		"spare-bits": f.signatureSize()%3 != 0,
 	}
-	if slices.Contains(needs, "own-audience") {
-		met["own-audience"] = f.ownAudience()
-	}
 	for _, need := range needs {
 		if ok, known := met[need]; known && !ok {
 			return need
 		}
 	}
 	return ""
+}
+
+// lacksFor is lacks for a case, and knows the needs about the audience as well.
+func (f *forgery) lacksFor(c attackCase) string {
+	return cmp.Or(f.lacks(c.Needs), f.audienceLacks(c))
 }
 
 // making is one token in the making, and what templates can say about it.

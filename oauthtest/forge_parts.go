@@ -3,6 +3,7 @@
 package oauthtest
 
 import (
+	"encoding/json"
 	"fmt"
 	"slices"
 	"strings"
@@ -19,13 +20,34 @@ func (f *forgery) ownScope() bool {
 	return f.scope != "" && !slices.ContainsFunc(strings.Fields(f.scope), func(s string) bool { return slices.Contains(rights, s) })
 }
 
-// ownAudience tells whether a good token is for no audience that tokens for others have.
-func (f *forgery) ownAudience() bool {
+// audienceLacks is lacks for the needs about the audience, which depend on the case.
+func (f *forgery) audienceLacks(c attackCase) string {
 	m, err := f.begin(nil)
-	if err != nil {
-		return true // the good token fails as well, and says why
+	switch {
+	case err != nil:
+		return "" // the good token fails as well, and says why
+	case slices.Contains(c.Needs, "audience") && m.audience() == "":
+		return "audience"
+	case slices.Contains(c.Needs, "own-audience") && m.sendsAudience(c):
+		return "own-audience"
 	}
-	return !slices.ContainsFunc(m.audiences(), func(aud string) bool { return aud == m.f.server.issuer || aud == "account" })
+	return ""
+}
+
+// sendsAudience tells whether a case sends an audience that the good token has as well.
+func (m *making) sendsAudience(c attackCase) bool {
+	for _, r := range c.Tokens {
+		template, set := r.Claims.Set["aud"]
+		if !set {
+			continue
+		}
+		sent, err := m.value(template)
+		aud, text := sent.(string)
+		if err == nil && text && slices.Contains(m.audiences(), aud) {
+			return true
+		}
+	}
+	return false
 }
 
 // level is where the last level of a scope begins, 0 if it has one only.
@@ -63,7 +85,7 @@ func nearScope(needed, which string) (string, error) {
 	return "", fmt.Errorf("no placeholder ${scope.%s}", which)
 }
 
-// nearAudience is an audience that resembles aud, and is none that a good token has.
+// nearAudience is an audience that resembles aud.
 func nearAudience(aud, which string) (string, error) {
 	if aud == "" {
 		return "", fmt.Errorf("${aud.%s} of no audience", which)
@@ -104,15 +126,21 @@ func otherScheme(aud string) string {
 	return "https://" + strings.TrimPrefix(aud, "http://")
 }
 
-// audiences are all of the good token.
+// audiences are all of the good token, whatever Go type an edit gave them.
 func (m *making) audiences() []string {
-	switch aud := m.draft.claims["aud"].(type) {
-	case string:
-		return []string{aud}
-	case []string:
-		return aud
+	text, err := marshal(m.draft.claims["aud"])
+	if err != nil {
+		return nil // the good token fails as well, and says why
 	}
-	return nil
+	var one string
+	if json.Unmarshal([]byte(text), &one) == nil {
+		return []string{one}
+	}
+	var all []string
+	if json.Unmarshal([]byte(text), &all) != nil {
+		return nil
+	}
+	return all
 }
 
 // audience is the first of several.

@@ -80,16 +80,90 @@ func TestOwnNeeds(t *testing.T) {
 			t.Errorf("%q: %v, want %v", scope, got, want)
 		}
 	}
+}
+
+// TestAudienceNeeds: cases are left out where the audience that they send would be good, or
+// there is none to be changed.
+func TestAudienceNeeds(t *testing.T) {
 	issuer := forgeryFor(t, "ES256").server.issuer
-	for want, edits := range map[bool][][]Edit{
-		false: {nil, {Audience("accounts")}, {Audience("a", "b")}},
-		true:  {{Audience("account")}, {Audience(issuer)}, {Audience("a", issuer)}},
+	for _, tc := range []struct {
+		name string
+		edit Edit
+		left string // the cases of row D25 that are left out
+	}{
+		{"one", Audience("https://a.test/v1"), ""},
+		{"none", NoClaim("aud"), "slash longer joined other_case blank parent shorter other_scheme"},
+		{"empty", Claim("aud", ""), "slash longer joined other_case blank parent shorter other_scheme"},
+		{"no_strings", Claim("aud", []any{1}), "slash longer joined other_case blank parent shorter other_scheme"},
+		{"any", Claim("aud", []any{"https://a.test/v1"}), ""},
+		{"parent", Audience("https://a.test/v1", "https://a.test"), "parent"},
+		{"any_parent", Claim("aud", []any{"https://a.test/v1", "https://a.test"}), "parent"},
+		{"scheme", Audience("https://a.test", "http://a.test"), "other_scheme"},
+		{"slash", Audience("https://a.test", "https://a.test/"), "slash"},
+		{"case", Audience("a.TEST", "A.test"), "other_case"},
+		{"shorter", Audience("v12", "v1"), "parent shorter"},
+		{"issuer", Audience("https://a.test", issuer), "issuer"},
+		{"account", Audience("account"), "account"},
+		{"accounts", Audience("accounts"), ""},
 	} {
-		for i, edit := range edits {
-			if got := lacks("read", "own-audience", edit...); got != want {
-				t.Errorf("audience %d: lacking %v, want %v", i, got, want)
+		t.Run("JV-17/D25_"+tc.name, func(t *testing.T) {
+			f := forgeryFor(t, "ES256")
+			f.edits = []Edit{tc.edit}
+			left := []string{}
+			for _, c := range catalogue() {
+				name, of := strings.CutPrefix(c.ID, "D25.")
+				switch need := f.lacksFor(c); {
+				case need != "" && of:
+					left = append(left, name)
+				case need == "" && of:
+					if _, err := f.tokens(c); err != nil {
+						t.Error(err)
+					}
+				}
+			}
+			want := strings.Fields(tc.left)
+			slices.Sort(left)
+			if slices.Sort(want); !slices.Equal(left, want) {
+				t.Errorf("%v are left out, want %v", left, want)
+			}
+		})
+	}
+}
+
+// TestAudienceNeedsAreSaid: cases that change the audience need one, and not one that they
+// would send.
+func TestAudienceNeedsAreSaid(t *testing.T) {
+	for _, c := range catalogue() {
+		for _, r := range c.Tokens {
+			aud := string(r.Claims.Set["aud"])
+			for name, value := range r.Claims.Set {
+				if strings.Contains(string(value), "${aud") && !slices.Contains(c.Needs, "audience") {
+					t.Errorf("%s sets %s and does not need an audience", c.ID, name)
+				}
+			}
+			twice := strings.Contains(r.Claims.Prepend+r.Claims.Append, `"aud"`) || strings.Contains(r.Claims.Prepend+r.Claims.Append, `"\u0061ud"`)
+			if twice && !slices.Contains(c.Needs, "audience") {
+				t.Errorf("%s names the audience a second time, and does not need a first", c.ID)
+			}
+			if strings.HasPrefix(aud, `"${aud`) && !slices.Contains(c.Needs, "own-audience") {
+				t.Errorf("%s sends what may be good", c.ID)
 			}
 		}
+	}
+}
+
+// TestHostileWithoutAudience: where a good token has none there is a catalogue all the same.
+func TestHostileWithoutAudience(t *testing.T) {
+	for name, edit := range map[string]Edit{"none": NoClaim("aud"), "any": Claim("aud", []any{"https://a.test"})} {
+		t.Run("JV-17/D25_"+name, func(t *testing.T) {
+			n := 0
+			for range forgeryFor(t, "ES256").server.Hostile(edit) {
+				n++
+			}
+			if n < 300 {
+				t.Errorf("%d tokens", n)
+			}
+		})
 	}
 }
 

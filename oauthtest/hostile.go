@@ -45,7 +45,7 @@ func (s *Server) Hostile(edits ...Edit) iter.Seq[HostileToken] {
 	}
 	return func(yield func(HostileToken) bool) {
 		for _, c := range catalogue() {
-			if !c.refusesToken() || f.lacks(c.Needs) != "" {
+			if !c.refusesToken() || f.lacksFor(c) != "" {
 				continue
 			}
 			if h, ok := s.hostile(f, c); !ok || !yield(h) {
@@ -70,7 +70,7 @@ func (s *Server) HostileToken(id string, edits ...Edit) HostileToken {
 	if f == nil {
 		return HostileToken{}
 	}
-	if need := f.lacks(c.Needs); need != "" {
+	if need := f.lacksFor(c); need != "" {
 		s.errorf("oauthtest: %s needs %q, which this server or these edits do not offer", id, need)
 		return HostileToken{}
 	}
