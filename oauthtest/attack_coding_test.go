@@ -51,6 +51,7 @@ func coder(coding string, to io.Writer) flusher {
 
 // A body is read without its content coding, or it is told that it cannot be read.
 func TestWireCoding(t *testing.T) {
+	t.Parallel()
 	long := strings.Repeat("orders ", 50_000)
 	zipped := inCoding("gzip", long)
 	for _, tc := range []struct {
@@ -84,6 +85,7 @@ func TestWireCoding(t *testing.T) {
 		})
 	}
 	t.Run("no_more_than_the_limit", func(t *testing.T) {
+		OneOfMany(t, false)
 		w := rawServer(t, func(conn net.Conn) {
 			io.WriteString(conn, "HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\n\r\n")
 			z := gzip.NewWriter(conn)
@@ -154,6 +156,7 @@ func compressing(h http.HandlerFunc, coding string) http.HandlerFunc {
 // What stands in a compressed answer is seen, and an answer that cannot be read ends the
 // attack.
 func TestAttackCoding(t *testing.T) {
+	t.Parallel()
 	refused := func(w http.ResponseWriter) bool { return w.Header().Get("WWW-Authenticate") != "" }
 	for _, tc := range []struct {
 		name    string
@@ -197,6 +200,7 @@ func TestAttackCoding(t *testing.T) {
 		}, "", "a Content-Encoding, and cannot be read"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
+			OneOfMany(t, tc.name == "leak")
 			synctest.Test(t, func(t *testing.T) {
 				as := NewServer(t, quick)
 				h := tc.make(attacked(t, as.VerifierConfig(attackedAPI)))

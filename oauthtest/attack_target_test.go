@@ -48,6 +48,7 @@ var readTarget = Target{Path: "/orders", Scope: "orders:read"}
 // A verifier that departs from the defaults on purpose has no finding once Target says
 // so, and has findings before in just the cases that are named.
 func TestAttackOfAnotherVerifier(t *testing.T) {
+	t.Parallel()
 	okta := verifier.ClaimPath{"scp"}
 	for _, tc := range []struct {
 		name   string
@@ -82,7 +83,7 @@ func TestAttackOfAnotherVerifier(t *testing.T) {
 				tc.change(&cfg)
 				target := readTarget
 				tc.target(&target)
-				for _, f := range Findings(t, requiring(t, cfg, scopes.All("orders:read"), orders), as, target) {
+				for _, f := range findingsOf(t, requiring(t, cfg, scopes.All("orders:read"), orders), as, target) {
 					t.Error(f)
 				}
 			})
@@ -92,6 +93,7 @@ func TestAttackOfAnotherVerifier(t *testing.T) {
 
 // The presets of providers need no more than this.
 func TestAttackOfProviders(t *testing.T) {
+	t.Parallel()
 	opt := providers.Options{Audience: []string{attackedAPI}}
 	for name, make := range map[string]func() (verifier.Config, error){
 		"keycloak": func() (verifier.Config, error) {
@@ -112,7 +114,7 @@ func TestAttackOfProviders(t *testing.T) {
 				target := readTarget
 				target.Profile, target.Mapping = cfg.Profile, cfg.Mapping
 				target.Except = providerExceptions[name]
-				for _, f := range Findings(t, requiring(t, cfg, scopes.All("orders:read"), orders), as, target) {
+				for _, f := range findingsOf(t, requiring(t, cfg, scopes.All("orders:read"), orders), as, target) {
 					t.Error(f)
 				}
 			})
@@ -130,12 +132,14 @@ var providerExceptions = map[string]map[string]string{
 
 // The reason of an exception is that of the skip.
 func TestAttackExcept(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		as := NewServer(t, quick)
 		h := attacked(t, as.VerifierConfig(attackedAPI))
 		target := ordersTarget
 		target.Except = map[string]string{"C1.none_lower": "one of a row", "D19": "a whole row"}
-		list, _ := runCases(t, h, as, target, catalogue())
+		cases := slices.DeleteFunc(slices.Clone(catalogue()), func(c attackCase) bool { return !strings.HasPrefix(c.ID, "C1.") && !strings.HasPrefix(c.ID, "D19.") })
+		list, _ := runCases(t, h, as, target, cases)
 		count := map[string]int{}
 		for _, p := range list {
 			row, _, _ := strings.Cut(p.id, ".")
@@ -149,6 +153,7 @@ func TestAttackExcept(t *testing.T) {
 
 // Rules of all kinds are named by what their challenge asks for.
 func TestAttackOfScopeRules(t *testing.T) {
+	t.Parallel()
 	for scope, rule := range map[string]scopes.Rule{
 		"orders:read":              scopes.Any("orders:read", "orders:admin"),
 		"orders:read orders:write": scopes.All("orders:read", "orders:write"),
@@ -158,7 +163,7 @@ func TestAttackOfScopeRules(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				as := NewServer(t, quick)
 				h := requiring(t, as.VerifierConfig(attackedAPI), rule, orders)
-				for _, f := range Findings(t, h, as, Target{Path: "/orders", Scope: scope}) {
+				for _, f := range findingsOf(t, h, as, Target{Path: "/orders", Scope: scope}, "D39") {
 					t.Error(f)
 				}
 			})
@@ -168,6 +173,7 @@ func TestAttackOfScopeRules(t *testing.T) {
 
 // Header reaches the route, also where it has a host of its own.
 func TestAttackHeader(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		as := NewServer(t, quick)
 		good := attacked(t, as.VerifierConfig(attackedAPI))
@@ -183,7 +189,7 @@ func TestAttackHeader(t *testing.T) {
 		})
 		target := ordersTarget
 		target.Header = http.Header{"Host": {"orders.example"}, "X-API-Version": {"2", "3"}}
-		for _, f := range Findings(t, h, as, target) {
+		for _, f := range findingsOf(t, h, as, target) {
 			t.Error(f)
 		}
 	})
@@ -192,6 +198,7 @@ func TestAttackHeader(t *testing.T) {
 // What differs from answer to answer, and what limits them, ends the attack once, with
 // what to do about it.
 func TestAttackStops(t *testing.T) {
+	t.Parallel()
 	var n atomic.Int64
 	for name, tc := range map[string]struct {
 		make  func(good http.Handler) http.HandlerFunc
@@ -236,8 +243,10 @@ func TestAttackStops(t *testing.T) {
 // A router that answers HEAD for every path with a page has not run the handler; one
 // that runs it for HEAD without the guard has.
 func TestAttackHEAD(t *testing.T) {
+	t.Parallel()
 	for name, bad := range map[string]bool{"fallback": false, "unguarded": true} {
 		t.Run(name, func(t *testing.T) {
+			OneOfMany(t, bad)
 			synctest.Test(t, func(t *testing.T) {
 				as := NewServer(t, quick)
 				good := attacked(t, as.VerifierConfig(attackedAPI))
@@ -251,7 +260,7 @@ func TestAttackHEAD(t *testing.T) {
 						good.ServeHTTP(w, r)
 					}
 				})
-				found := Findings(t, h, as, ordersTarget)
+				found := findingsOf(t, h, as, ordersTarget, "A40")
 				accepted := slices.ContainsFunc(found, func(f Finding) bool { return f.Case == "A40.head_without_token" && f.Problem == Accepted })
 				if accepted != bad || !bad && len(found) > 0 {
 					t.Errorf("%v", found)
@@ -337,6 +346,7 @@ func equalJSON(t *testing.T, a, b string) bool {
 
 // Who takes a connection for its first user is found out.
 func TestAttackConnection(t *testing.T) {
+	t.Parallel()
 	as, err := Listen(Config{Algorithm: "ES256"})
 	if err != nil {
 		t.Fatal(err)
@@ -371,6 +381,7 @@ func TestAttackConnection(t *testing.T) {
 
 // A stream is attacked like any other route, if Target.Marker says how it begins.
 func TestAttackStream(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		as := NewServer(t, quick)
 		h := requiring(t, as.VerifierConfig(attackedAPI), scopes.All("orders:read"), func(w http.ResponseWriter, r *http.Request) {
@@ -382,7 +393,7 @@ func TestAttackStream(t *testing.T) {
 		})
 		target := readTarget
 		target.Marker = handlerText
-		for _, f := range Findings(t, h, as, target) {
+		for _, f := range findingsOf(t, h, as, target) {
 			t.Error(f)
 		}
 	})

@@ -64,6 +64,7 @@ func TestHandlersTextInAnAnswer(t *testing.T) {
 // The cases about bodies keep a method that has one, and are skipped aloud where the router
 // lets no other in.
 func TestAttackWithBody(t *testing.T) {
+	t.Parallel()
 	for _, tc := range []struct {
 		name, method string
 		status       int // of the router for other methods

@@ -38,6 +38,7 @@ func (f *failing) Fatalf(format string, args ...any) {
 
 // A target on which nothing can be proved ends the attack at once, with what to do.
 func TestAttackUnfit(t *testing.T) {
+	t.Parallel()
 	var n atomic.Int64
 	writes := func(text func() string) http.HandlerFunc {
 		return func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, text()) }
@@ -151,7 +152,7 @@ func TestAttackUnfit(t *testing.T) {
 					fmt.Fprint(w, n.Add(1))
 				}
 			})
-			if found := Findings(t, h, as, Target{Path: "/orders", Marker: handlerText}); len(found) > 0 {
+			if found := findingsOf(t, h, as, Target{Path: "/orders", Marker: handlerText}); len(found) > 0 {
 				t.Error(found[0])
 			}
 		})
@@ -160,6 +161,7 @@ func TestAttackUnfit(t *testing.T) {
 
 // So does a URL at which nobody answers, or nobody who is trusted, or that is refused.
 func TestAttackURLUnfit(t *testing.T) {
+	t.Parallel()
 	srv := httptest.NewUnstartedServer(http.NotFoundHandler())
 	srv.Config.ErrorLog = log.New(io.Discard, "", 0)
 	srv.StartTLS()
@@ -190,6 +192,7 @@ func TestBrokenServer(t *testing.T) {
 
 // What a user sees of a failure.
 func TestAttackOutput(t *testing.T) {
+	t.Parallel()
 	cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestBrokenServer$/^C1.none_lower$")
 	cmd.Env = append(os.Environ(), "OAUTHTEST_BROKEN=1")
 	output, err := cmd.CombinedOutput()

@@ -71,6 +71,7 @@ func rawServer(t *testing.T, reply func(conn net.Conn)) *wire {
 }
 
 func TestWireReads(t *testing.T) {
+	t.Parallel()
 	get := sending{method: http.MethodGet, target: "/"}
 	for _, tc := range []struct {
 		name, wire string
@@ -160,6 +161,7 @@ func TestWireStream(t *testing.T) {
 
 // end waits for handlers that outlive their requests, up to a limit.
 func TestWireTail(t *testing.T) {
+	t.Parallel()
 	for _, tc := range []struct {
 		tail time.Duration
 		want string

@@ -115,6 +115,7 @@ func TestLongKeyID(t *testing.T) {
 // TestKoblitz: the key is on its curve (SEC 2 §2.4.1), and its signatures are right (SEC 1
 // §4.1.4), so that whoever knows ES256K takes them.
 func TestKoblitz(t *testing.T) {
+	t.Parallel()
 	k, err := badKeyNamed("secp256k1")
 	if err != nil {
 		t.Fatal(err)
@@ -221,6 +222,7 @@ func TestKeySetOfBadKeys(t *testing.T) {
 // TestGoodKeysBesideOthers: what must pass is signed as the issuer signs, by one of the
 // published keys, at the place that its name says.
 func TestGoodKeysBesideOthers(t *testing.T) {
+	t.Parallel()
 	places := map[string]int{"same-kid-other-type": 1, "same-kid-other-type-behind": 0, "same-kid-same-type": 1, "same-kid-same-type-behind": 0, "x5c-of-another": 0}
 	for _, alg := range []string{"RS256", "PS384", "ES256", "ES512", "EdDSA", "Ed25519"} {
 		for _, r := range goodKeyRecipes {

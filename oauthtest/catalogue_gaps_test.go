@@ -43,6 +43,7 @@ func (f *forgery) issuers(input string, sig []byte) bool {
 // TestCatalogueFindsMistakes: of a verifier with one mistake a case of the catalogue shows it.
 // Each function is such a verifier, as far as the mistake goes.
 func TestCatalogueFindsMistakes(t *testing.T) {
+	t.Parallel()
 	for _, tc := range []struct {
 		ids, alg string
 		accepts  func(f *forgery, s segments) bool

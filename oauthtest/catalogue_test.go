@@ -190,6 +190,7 @@ func TestCatalogueCoversRows(t *testing.T) {
 // TestCatalogueForges: every token can be made, and every template filled in, whatever
 // algorithm the issuer uses.
 func TestCatalogueForges(t *testing.T) {
+	t.Parallel()
 	for _, alg := range []string{"RS256", "PS256", "ES256", "ES384", "EdDSA", "HS256", "HS384"} {
 		t.Run("TA-24/"+alg, func(t *testing.T) {
 			OneOfMany(t, alg == "ES256")

@@ -331,6 +331,7 @@ func TestCodeInBubble(t *testing.T) {
 
 // TestCodeMemory: codes that nobody exchanges cost a bounded memory.
 func TestCodeMemory(t *testing.T) {
+	t.Parallel()
 	c := newClock()
 	as := newConsent(t, c.in)
 	first := approved(t, as)

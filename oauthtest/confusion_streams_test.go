@@ -53,6 +53,7 @@ func hasty(t *testing.T, kind string) http.Handler {
 // TestCheckPathsHaste: bodies that never end are ended, also of requests that no server
 // made.
 func TestCheckPathsHaste(t *testing.T) {
+	t.Parallel()
 	for _, kind := range []string{lines, events} {
 		t.Run(kind, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {

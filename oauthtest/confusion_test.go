@@ -128,6 +128,7 @@ func TestCheckPaths(t *testing.T) {
 		{"K20/encoded_slash", doors(exactly, strings.HasPrefix), as(), `"/health/..%2fadmin/users"`},
 	} {
 		t.Run("K8/"+strings.TrimPrefix(tc.name, "K20/"), func(t *testing.T) {
+			oauthtest.OneOfMany(t, tc.name == "sound" || tc.name == "raw_NUL" || tc.name == "deep" || tc.name == "absolute_target")
 			oauthtest.CheckRoutes(t, comparing(t, tidying(secret, tc.read), tc.guarded), confusing, "GET /health")
 			got := past(t, comparing(t, tidying(secret, tc.read), tc.guarded))
 			if tc.spelling == "" && got != "" || !strings.Contains(got, tc.spelling) {

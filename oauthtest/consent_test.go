@@ -151,6 +151,7 @@ func TestConsentLifetime(t *testing.T) {
 // TestConsentMemory: requests without end cost a bounded memory. The oldest make place for
 // new ones, under a clock that stands still, too.
 func TestConsentMemory(t *testing.T) {
+	t.Parallel()
 	as := newConsent(t, newClock().in)
 	var pages []answer
 	open := func(n int) {

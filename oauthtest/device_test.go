@@ -167,6 +167,7 @@ func TestDeviceCodesRepeat(t *testing.T) {
 
 // TestDeviceMemory: devices that nobody decides cost a bounded memory.
 func TestDeviceMemory(t *testing.T) {
+	t.Parallel()
 	c := newClock()
 	as := newGrants(t, c.in)
 	var device, user, denied string

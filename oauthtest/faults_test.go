@@ -70,6 +70,7 @@ func keySetFaults() []keySetFault {
 // Cold, a fault of the key set is an outage of ours; warm, the old keys go on (KS-12),
 // and once the fault is over the keys are fetched again.
 func TestKeySetFaults(t *testing.T) {
+	t.Parallel()
 	for _, tc := range keySetFaults() {
 		t.Run(tc.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -130,6 +131,7 @@ func wantOnlyKnownRequests(t *testing.T, as *oauthtest.Server) {
 
 // The same for metadata (MD-17), of which each location has the fault.
 func TestMetadataFaults(t *testing.T) {
+	t.Parallel()
 	for name, tc := range map[string]struct {
 		fault oauthtest.Fault
 		want  error
@@ -320,6 +322,7 @@ func TestTruncatedEmptyAnswer(t *testing.T) {
 
 // What each fault is on the wire, over every kind of connection.
 func TestFaultsOnTheWire(t *testing.T) {
+	t.Parallel()
 	for name, as := range map[string]*oauthtest.Server{
 		"memory":   oauthtest.NewServer(t, es256),
 		"loopback": listen(t, oauthtest.Config{Algorithm: "ES256"}),

@@ -85,6 +85,7 @@ func TestOwnNeeds(t *testing.T) {
 // TestAudienceNeeds: cases are left out where the audience that they send would be good, or
 // there is none to be changed.
 func TestAudienceNeeds(t *testing.T) {
+	t.Parallel()
 	issuer := forgeryFor(t, "ES256").server.issuer
 	for _, tc := range []struct {
 		name string
@@ -154,6 +155,7 @@ func TestAudienceNeedsAreSaid(t *testing.T) {
 
 // TestHostileWithoutAudience: where a good token has none there is a catalogue all the same.
 func TestHostileWithoutAudience(t *testing.T) {
+	t.Parallel()
 	for name, edit := range map[string]Edit{"none": NoClaim("aud"), "any": Claim("aud", []any{"https://a.test"})} {
 		t.Run("JV-17/D25_"+name, func(t *testing.T) {
 			n := 0

@@ -106,6 +106,7 @@ func saltLength(t *testing.T, em []byte, mask crypto.Hash) int {
 // TestTextbookRSA: also with sizes and exponents that no library makes, the signatures
 // are right.
 func TestTextbookRSA(t *testing.T) {
+	t.Parallel()
 	for _, tc := range []struct {
 		e    int64
 		bits int

@@ -63,6 +63,7 @@ func anyVerifier(t testing.TB, as *oauthtest.Server, alg string) *verifier.Verif
 // TestHostile: what Hostile promises about each token is what a real API answers, also
 // when the good token was verified before.
 func TestHostile(t *testing.T) {
+	t.Parallel()
 	for _, alg := range []string{"RS256", "PS256", "ES256", "Ed25519", "HS256"} {
 		t.Run("TA-24/"+alg, func(t *testing.T) {
 			oauthtest.OneOfMany(t, alg == "ES256")
@@ -91,6 +92,7 @@ func TestHostile(t *testing.T) {
 
 // TestHostileUnderProfileJWT: only the tokens that say so need the profile of RFC 9068.
 func TestHostileUnderProfileJWT(t *testing.T) {
+	t.Parallel()
 	as := oauthtest.NewServer(t, func(c *oauthtest.Config) { c.Algorithm = "ES256" })
 	cfg := as.VerifierConfig(api)
 	cfg.Profile = verifier.ProfileJWT
@@ -165,6 +167,7 @@ func TestHostileTokens(t *testing.T) {
 // TestHostileEdits: the edits are those of the good token, and what they do not offer is
 // left out.
 func TestHostileEdits(t *testing.T) {
+	t.Parallel()
 	as := oauthtest.NewServer(t, func(c *oauthtest.Config) { c.Algorithm = "ES256" })
 	as.VerifierConfig(api)
 	ids := func(edits ...oauthtest.Edit) map[string]oauthtest.HostileToken {

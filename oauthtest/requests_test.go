@@ -120,6 +120,7 @@ func TestRecordedBody(t *testing.T) {
 
 // A server that runs for long keeps the last 10,000.
 func TestRequestsAreBounded(t *testing.T) {
+	t.Parallel()
 	as := oauthtest.NewServer(t, es256)
 	var wg sync.WaitGroup
 	for range 4 {

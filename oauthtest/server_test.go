@@ -16,6 +16,7 @@ import (
 )
 
 func TestInstances(t *testing.T) {
+	t.Parallel()
 	t.Run("TA-01/in_memory", func(t *testing.T) {
 		as := oauthtest.NewServer(t)
 		wantVerdict(t, newVerifier(t, as.VerifierConfig(api)), as.Token(), nil)

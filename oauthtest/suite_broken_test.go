@@ -64,6 +64,7 @@ func TestStandstill(t *testing.T) {
 
 // TestGoodKeySources: what is allowed, if only just, passes every check.
 func TestGoodKeySources(t *testing.T) {
+	t.Parallel()
 	serves := func(long time.Duration) func(t testing.TB, as *Server) verifier.KeySource {
 		return brokenSource{keys: func(s *source, c ctx, m *verifier.Miss) (*verifier.KeySet, error) { return s.serving(long, c, m) }}.open
 	}
@@ -83,6 +84,7 @@ func TestGoodKeySources(t *testing.T) {
 		"warm_in_background":    warm(func(warm func()) { go warm() }),
 	} {
 		t.Run(name, func(t *testing.T) {
+			OneOfMany(t, name == "warm_in_background")
 			for _, c := range keySourceChecks {
 				if name == "old_keys_for_96_hours" && c.name == "closed_source_serves_nothing" {
 					continue
@@ -96,6 +98,7 @@ func TestGoodKeySources(t *testing.T) {
 }
 
 func TestBrokenKeySources(t *testing.T) {
+	t.Parallel()
 	for name, b := range brokenSources {
 		t.Run(name, func(t *testing.T) {
 			i := slices.IndexFunc(keySourceChecks, func(c keySourceCheck) bool { return c.name == b.check })

@@ -13,6 +13,7 @@ import (
 // TestVerifierThatAsksForMore: without the edits that it needs, every check says so, and
 // none panics.
 func TestVerifierThatAsksForMore(t *testing.T) {
+	t.Parallel()
 	for name, ask := range map[string]func(*verifier.Config){
 		"required_claim": func(c *verifier.Config) {
 			c.RequiredClaims = []verifier.RequiredClaim{{Path: verifier.ClaimPath{"tenant"}, Values: []string{"t1"}}}

@@ -20,6 +20,7 @@ func cache(t testing.TB, as *oauthtest.Server) *jwkscache.Cache {
 }
 
 func TestKeySourceOfTheModule(t *testing.T) {
+	t.Parallel()
 	t.Run("Cache", func(t *testing.T) {
 		oauthtest.TestKeySource(t, func(t testing.TB, as *oauthtest.Server) verifier.KeySource { return cache(t, as) })
 	})

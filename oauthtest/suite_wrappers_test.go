@@ -369,6 +369,7 @@ func (b brokenWrapper) open(t testing.TB, as *Server, audience string) middlewar
 }
 
 func TestBrokenTokenVerifiers(t *testing.T) {
+	t.Parallel()
 	for name, b := range brokenWrappers {
 		t.Run(name, func(t *testing.T) {
 			found := false

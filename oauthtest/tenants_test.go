@@ -17,6 +17,7 @@ import (
 
 // Issuers at one host are behind one verifier, and none passes for another (JV-16).
 func TestTenants(t *testing.T) {
+	t.Parallel()
 	for name, as := range map[string]*oauthtest.Server{
 		"memory":            oauthtest.NewServer(t, es256),
 		"loopback":          listen(t, oauthtest.Config{Algorithm: "ES256"}),

@@ -68,6 +68,7 @@ func TestClockAndLifetime(t *testing.T) {
 }
 
 func TestAlgorithms(t *testing.T) {
+	t.Parallel()
 	for _, alg := range []string{"RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA", "Ed25519"} {
 		t.Run(alg, func(t *testing.T) {
 			as := oauthtest.NewServer(t, func(c *oauthtest.Config) { c.Algorithm = alg })
