@@ -101,6 +101,11 @@ func TestAttackAtOnce(t *testing.T) {
 			w.Header().Set("Retry-After", "1")
 			w.WriteHeader(http.StatusServiceUnavailable)
 		}, 2 * atOnce, "", false},
+		{"503_with_the_data", func(w http.ResponseWriter) {
+			w.Header().Set("Retry-After", "1")
+			w.WriteHeader(http.StatusServiceUnavailable)
+			io.WriteString(w, handlerText)
+		}, 1, Accepted, true},
 		{"503_without_Retry_After", func(w http.ResponseWriter) { w.WriteHeader(http.StatusServiceUnavailable) }, 4, Refused, false},
 		{"no_answer", func(http.ResponseWriter) { time.Sleep(caseLimit + time.Second) }, 4, "", true},
 	} {

@@ -91,20 +91,29 @@ func runCases(t testing.TB, h http.Handler, as *Server, target Target, cases []a
 // of a share of it and the cases that keep names by the beginning of their ID.
 func findingsOf(t testing.TB, h http.Handler, as *Server, target Target, keep ...string) []Finding {
 	t.Helper()
-	cases := catalogue()
 	if raceDetector {
-		cases = nil
-		for i, c := range catalogue() {
-			if i%8 == 0 || slices.ContainsFunc(keep, func(id string) bool { return strings.HasPrefix(c.ID, id) }) {
-				cases = append(cases, c)
-			}
-		}
+		return findingsAmong(t, h, as, target, share(8, keep...))
 	}
+	return Findings(t, h, as, target)
+}
+
+// findingsAmong are the findings of some cases.
+func findingsAmong(t testing.TB, h http.Handler, as *Server, target Target, cases []attackCase) (found []Finding) {
+	t.Helper()
 	a, end := onHandler(t, cases, h, as, target)
 	defer end()
-	var found []Finding
 	a.run(collector(t, &found))
 	return found
+}
+
+// share is one case of so many, and those that keep names by the beginning of their ID.
+func share(every int, keep ...string) (cases []attackCase) {
+	for i, c := range catalogue() {
+		if i%every == 0 || slices.ContainsFunc(keep, func(id string) bool { return strings.HasPrefix(c.ID, id) }) {
+			cases = append(cases, c)
+		}
+	}
+	return cases
 }
 
 var ordersTarget = Target{Path: "/orders"}
@@ -343,24 +352,20 @@ var mistakes = []mistake{
 // goes on.
 func TestAttackFinds(t *testing.T) {
 	t.Parallel()
-	var cases []attackCase
 	every := 5
 	if raceDetector {
 		every = 9
 	}
-	for i, c := range catalogue() {
-		if i%every == 0 || slices.ContainsFunc(mistakes, func(m mistake) bool { return m.found == c.ID }) {
-			cases = append(cases, c)
-		}
+	var found []string
+	for _, m := range mistakes {
+		found = append(found, m.found)
 	}
+	cases := share(every, found...)
 	for _, m := range mistakes {
 		t.Run(m.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				as := NewServer(t, quick)
-				a, end := onHandler(t, cases, m.make(attacked(t, as.VerifierConfig(attackedAPI)), as), as, ordersTarget)
-				defer end()
-				var found []Finding
-				a.run(collector(t, &found))
+				found := findingsAmong(t, m.make(attacked(t, as.VerifierConfig(attackedAPI)), as), as, ordersTarget, cases)
 				if !slices.ContainsFunc(found, m.is) {
 					t.Errorf("%d findings, none is %s in %s: %v", len(found), m.problem, m.found, found[:min(len(found), 3)])
 				}
