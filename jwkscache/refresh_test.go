@@ -316,6 +316,21 @@ func TestOutage(t *testing.T) {
 			w.Fatalf("%d attempts", got)
 		}
 	})
+	inWorld(t, "KS-12/first_request_behind_a_failure_and_a_pause_gets_old_keys", byURL, func(w *world) {
+		v := w.verifier()
+		w.keys()
+		w.down.Store(true)
+		w.pass(10 * time.Hour)
+		w.down.Store(false)
+		w.body(jwksURL, kids("two"))
+		start := time.Now()
+		if _, err := v.Verify(w.Context(), token("one")); err != nil || time.Since(start) != 0 {
+			w.Errorf("after %v: %v", time.Since(start), err)
+		}
+		synctest.Wait() // for the refresh that this began
+		_, err := v.Verify(w.Context(), token("one"))
+		wantClass(w, err, verifier.ErrUnknownKey)
+	})
 	inWorld(t, "HT-11/retry_time_counts_down", byURL, func(w *world) {
 		w.status(jwksURL, 503, "Retry-After", "120")
 		_, err := w.cache.Keys(w.Context(), nil)

@@ -290,14 +290,17 @@ var errFull = errors.New("the rest of the body is not read")
 
 // Write ends bodies without an end, as a closed connection does.
 func (w *directWriter) Write(b []byte) (int, error) {
-	if err := w.ctx.Err(); err != nil {
-		return 0, err
+	ended := w.ctx.Err()
+	if ended == nil {
+		w.WriteHeader(http.StatusOK)
 	}
-	w.WriteHeader(http.StatusOK)
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if len(w.got.body) == askedBody {
-		return 0, errFull
+	switch {
+	case len(w.got.body) == askedBody:
+		return 0, errFull // also behind the end, which a full body brings about
+	case ended != nil:
+		return 0, ended
 	}
 	if w.got.body == "" && w.got.header.Get("Content-Type") == "" {
 		w.got.header.Set("Content-Type", http.DetectContentType(b))
