@@ -19,7 +19,9 @@ import (
 // Whether the answer also carries a refresh token is up to the caller.
 func (s *Server) issue(a *authorization, use narrowed) (*grant, error) {
 	client, _ := s.client(a.client)
-	raw, err := s.mint(slices.Concat(a.edits(), use.edits(), client.TokenEdits, s.cfg.TokenEdits)...)
+	var now time.Time // of the token: to sign it takes time
+	at := []Edit{func(t *draft) { now = t.now }}
+	raw, err := s.mint(slices.Concat(at, a.edits(), use.edits(), client.TokenEdits, s.cfg.TokenEdits)...)
 	if err != nil {
 		return nil, err
 	}
@@ -36,9 +38,9 @@ func (s *Server) issue(a *authorization, use narrowed) (*grant, error) {
 		raw = s.random()
 		id = raw
 	}
-	s.store.addAccess(id, t, s.cfg.Now())
+	s.store.addAccess(id, t, now)
 	scope, _ := t.claims["scope"].(string) // an edit may have changed it
-	life := max(0, t.expires.Unix()-s.cfg.Now().Unix())
+	life := max(0, t.expires.Unix()-now.Unix())
 	return &grant{AccessToken: raw, TokenType: "Bearer", ExpiresIn: life, Scope: scope, Details: use.details}, nil
 }
 

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -157,6 +158,21 @@ func TestIssuedClaims(t *testing.T) {
 			if claims[name] != nil {
 				t.Errorf("%s %v", name, claims[name])
 			}
+		}
+	})
+}
+
+// The lifetime that is told is the token's own, however long it took to sign it.
+func TestIssuedLifetime(t *testing.T) {
+	var read atomic.Int64
+	start := time.Now()
+	as := newGrants(t, func(c *oauthtest.Config) {
+		c.Now = func() time.Time { return start.Add(time.Duration(read.Add(1)) * time.Second) }
+	})
+	t.Run("TA-03/clock_moves_with_each_reading", func(t *testing.T) {
+		a := tokenRequest(t, as, byClientCredentials, basic("app", "secret"))
+		if _, claims := parts(t, textOf(t, a, "access_token")); a.json["expires_in"] != float64(600) {
+			t.Errorf("answer %v, iat %v, exp %v", a.json["expires_in"], claims["iat"], claims["exp"])
 		}
 	})
 }
