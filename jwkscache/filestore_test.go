@@ -344,10 +344,13 @@ func TestFileStoreShared(t *testing.T) {
 		must(t, store.Save(t.Context(), nameA, texts[0]))
 		var writers, readers sync.WaitGroup
 		var stop atomic.Bool
+		reading := make(chan struct{}) // else the writers may have ended before anything was read
+		begun := sync.OnceFunc(func() { close(reading) })
 		for _, text := range texts {
 			mine, err := jwkscache.NewFileStore(dir)
 			must(t, err)
 			writers.Go(func() {
+				<-reading
 				for range 30 {
 					if err := mine.Save(t.Context(), nameA, text); err != nil {
 						t.Error(err)
@@ -363,6 +366,7 @@ func TestFileStoreShared(t *testing.T) {
 					t.Errorf("read %d bytes, %v", len(got), err)
 				}
 				seen[len(got)]++
+				begun()
 			}
 		})
 		writers.Wait()

@@ -97,9 +97,10 @@ func TestCacheInside(t *testing.T) {
 	})
 	t.Run("JV-35/withdrawn_key_frees_the_entry", func(t *testing.T) {
 		i := newInside(t, 0)
-		i.accept(t, i.token("a"))
+		raw := i.token("a") // made once: a second later it would be another token
+		i.accept(t, raw)
 		i.set = &KeySet{}
-		if _, err := i.v.Verify(t.Context(), i.token("a")); ClassOf(err) != ErrUnknownKey {
+		if _, err := i.v.Verify(t.Context(), raw); ClassOf(err) != ErrUnknownKey {
 			t.Fatal(err)
 		}
 		if n := i.v.only.cache.open().Len(); n != 0 {
