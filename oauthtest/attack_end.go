@@ -16,6 +16,7 @@ import (
 const (
 	atOnce      = 4  // good requests at once, and as many bad ones: few APIs are limited to less
 	rounds      = 4  // of these, which of them comes last being chance
+	turns       = 2  // and of these, in bubbles, where each kind comes last once
 	manyKids    = 20 // tokens of unknown keys in a row
 	manyFetches = 5  // of the key set, which are too many for them
 	twoDays     = 48 * time.Hour
@@ -55,7 +56,11 @@ var togetherCase = attackCase{
 func (a *attack) together() (found []Finding) {
 	a.tb.Helper()
 	seen := map[Problem]bool{}
-	for round := range rounds {
+	all := rounds
+	if inBubble(a.tb) {
+		all += turns
+	}
+	for round := range all {
 		sent, limited := a.sendTogether(round)
 		for _, f := range a.judgeTogether(sent) {
 			if !seen[f.Problem] {
@@ -97,8 +102,13 @@ func (a *attack) sendTogether(round int) (sent []judgeable, limited bool) {
 	}
 	a.crash()
 	var done sync.WaitGroup
-	for i := range sent {
-		done.Go(func() { sent[i].answer = a.wire.send(context.Background(), sent[i].protocol, requests[i]) })
+	for _, odd := range []int{0, 1} {
+		for i := odd; i < len(sent); i += 2 {
+			done.Go(func() { sent[i].answer = a.wire.send(context.Background(), sent[i].protocol, requests[i]) })
+		}
+		if round >= rounds {
+			time.Sleep(time.Nanosecond) // until all who were sent have ended, or wait for something
+		}
 	}
 	done.Wait()
 	a.sent += len(sent)

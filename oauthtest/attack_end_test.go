@@ -313,18 +313,20 @@ func TestAttackUnknownKids(t *testing.T) {
 	for fetches, want := range map[int64]int{manyFetches: 0, manyFetches + 1: 1} {
 		t.Run("KS-11/F19_the_limit", func(t *testing.T) {
 			OneOfMany(t, want > 0)
-			as := NewServer(t, quick)
-			good := attacked(t, as.VerifierConfig(attackedAPI))
-			var made atomic.Int64
-			h := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-				good.ServeHTTP(w, r)
-				if strings.Contains(headerOf(r), `"made-up-`) && made.Add(1) <= fetches {
-					as.fetches.Add(1)
+			synctest.Test(t, func(t *testing.T) { // so that the verifier's own cooldown does not end
+				as := NewServer(t, quick)
+				good := attacked(t, as.VerifierConfig(attackedAPI))
+				var made atomic.Int64
+				h := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+					good.ServeHTTP(w, r)
+					if strings.Contains(headerOf(r), `"made-up-`) && made.Add(1) <= fetches {
+						as.fetches.Add(1)
+					}
+				})
+				if _, others := runCases(t, h, as, ordersTarget, nil); len(others) != want {
+					t.Errorf("%d fetches: %v", fetches, others)
 				}
 			})
-			if _, others := runCases(t, h, as, ordersTarget, nil); len(others) != want {
-				t.Errorf("%d fetches: %v", fetches, others)
-			}
 		})
 	}
 }

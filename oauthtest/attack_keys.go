@@ -9,6 +9,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"testing/synctest"
 	"time"
 )
 
@@ -187,6 +188,7 @@ func (a *attack) rotate(r reports, asked bool) {
 	before := a.as.count(toKeys)
 	a.as.Rotate()
 	a.sendToken(http1, a.good())
+	synctest.Wait() // for the fetch of one who answers before it
 	tried := a.as.count(toKeys) > before
 	if tried {
 		a.playOutages(unavailable)

@@ -179,9 +179,24 @@ func (l *line) exchange(s sending, host string) answer {
 	body := sync.OnceFunc(func() { l.write(strings.Repeat(" ", s.announced())) })
 	if s.announced() > 0 {
 		// Some servers wait for the octets without asking for them (RFC 9110 §10.1.1).
-		defer time.AfterFunc(continueLimit, body).Stop()
+		defer l.after(continueLimit, body)()
 	}
 	return l.finalAnswer(s, body)
+}
+
+// after has f run in a while unless it is stopped before. What runs already when it is
+// stopped counts as writing: the answer may come at the same moment.
+func (l *line) after(d time.Duration, f func()) (stop func()) {
+	l.writing.Add(1)
+	timer := time.AfterFunc(d, func() {
+		defer l.writing.Done()
+		f()
+	})
+	return func() {
+		if timer.Stop() {
+			l.writing.Done()
+		}
+	}
 }
 
 // write does not wait: a server that stops reading may still answer.

@@ -138,6 +138,25 @@ func TestWireExpect(t *testing.T) {
 	}
 }
 
+// An answer may come at the very moment at which the octets are sent unasked.
+func TestWireExpectAtTheLimit(t *testing.T) {
+	s := sending{method: http.MethodPost, target: "/", lines: []string{"Expect: 100-continue", "Content-Length: 1000000"}}
+	for range 200 {
+		synctest.Test(t, func(t *testing.T) {
+			w := rawServer(t, func(conn net.Conn) {
+				r := bufio.NewReader(conn)
+				for line := ""; line != "\r\n"; line, _ = r.ReadString('\n') {
+				}
+				time.Sleep(continueLimit)
+				io.WriteString(conn, "HTTP/1.1 401 x\r\nContent-Length: 0\r\n\r\n")
+			})
+			if got := w.send(t.Context(), http1, s); got.status != 401 || got.err != nil {
+				t.Errorf("%+v", got)
+			}
+		})
+	}
+}
+
 // A stream is read up to the text that is looked for, and its handler then ends.
 func TestWireStream(t *testing.T) {
 	for _, protocol := range []string{http1, http2} {

@@ -162,7 +162,9 @@ func (k *keySourceTest) warm() *verifier.KeySet {
 	k.Helper()
 	k.must(nil)
 	time.Sleep(promptly)
-	return k.must(nil)
+	set := k.must(nil)
+	synctest.Wait() // this call may have begun a fetch, too
+	return set
 }
 
 // refuses is for errors, which must say that it is not the token's fault.

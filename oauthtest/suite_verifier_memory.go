@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"testing/synctest"
 	"time"
 
 	"github.com/bearerguard/bearerguard/verifier"
@@ -130,6 +131,7 @@ func (k *verifierTest) outage() {
 	}
 	k.as.SetOutage(false)
 	k.recovers(raw)
+	synctest.Wait() // else a fetch under way may bring the new key
 	k.as.Rotate()
 	k.as.SetOutage(true)
 	within(cooldown, 10*time.Second, func() bool {
