@@ -10,7 +10,6 @@ import (
 	"fmt"
 	"io"
 	"log"
-	"mime"
 	"net"
 	"net/http"
 	"net/url"
@@ -210,24 +209,11 @@ func receiveReply(conn net.Conn, method string, readBody bool) routeReply {
 		conn.SetReadDeadline(time.Now().Add(limit))
 		var body []byte
 		body, got.cut = io.ReadAll(io.LimitReader(resp.Body, askedBody)) // what came is enough
-		got.body = string(body)
+		if got.body = string(body); got.cut == nil && got.status == http.StatusUnauthorized {
+			got.cut = endless(resp.Body)
+		}
 		return got
 	}
-}
-
-var errCut = errors.New("the rest of the body was not waited for")
-
-// bodyTime is how long a body is waited for once the header is there: that of a refusal
-// should have an end, any other may be a stream.
-func (r routeReply) bodyTime() time.Duration {
-	kind, _, _ := mime.ParseMediaType(r.header.Get("Content-Type"))
-	switch {
-	case r.status == http.StatusUnauthorized:
-		return askedTime
-	case r.status == http.StatusSwitchingProtocols || kind == "text/event-stream":
-		return 0
-	}
-	return askedBegin
 }
 
 // direct gives the handler a request that http.Server would not: other servers, and

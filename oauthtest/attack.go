@@ -82,10 +82,11 @@ const (
 // Finding is one wrong answer.
 type Finding struct {
 	// Case is the ID in the attack catalogue, or of what is no single request: "control" for a
-	// good token that was refused between two cases, "F21.rotation" for a new key that was not
-	// taken, "F22.withdrawn_key" for an old one that was not forgotten, "F19.unknown_kids"
-	// for a fetch for each unknown key, "K24.at_once" for a wrong answer to one of many
-	// requests at the same time, of which those do not count that a limit of the API refuses.
+	// good token that was refused between two cases, or behind the last one; "F21.rotation" for
+	// a new key that was not taken; "F22.withdrawn_key" for an old one that was not forgotten;
+	// "F19.unknown_kids" for a fetch for each unknown key, or an API that goes down with them;
+	// "K24.at_once" for a wrong answer to one of many requests at the same time, of which those
+	// do not count that a limit of the API refuses with 429, or 503 and Retry-After, or lets wait.
 	Case string
 	// Protocol is "HTTP/1.1" or "HTTP/2", or both with "and" between them.
 	Protocol string

@@ -80,12 +80,26 @@ func inBubble(t testing.TB) (in bool) {
 // control sends a good token, which must pass as before.
 func (a *attack) control(r reports, next attackCase) {
 	a.tb.Helper()
-	if a.hung >= patience || a.stopped != nil {
+	if a.hung < patience {
+		a.mustPass(r, "a good token, before "+next.ID)
+	}
+}
+
+// lastControl is made in any case: an API that answers nobody any more has answered nothing
+// wrongly.
+func (a *attack) lastControl(r reports) {
+	a.tb.Helper()
+	a.mustPass(r, "a good token, after all cases")
+}
+
+func (a *attack) mustPass(r reports, title string) {
+	a.tb.Helper()
+	if a.stopped != nil {
 		return
 	}
 	var found []Finding
 	for _, protocol := range a.wire.protocols() {
-		if f := a.refusal(protocol, a.good(), "a good token, before "+next.ID); f != nil {
+		if f := a.refusal(protocol, a.good(), title); f != nil {
 			found = append(found, *f)
 		}
 		if a.stopped != nil {
@@ -124,12 +138,13 @@ func (a *attack) learn() {
 	var bodies []string
 	for _, protocol := range a.wire.protocols() {
 		for range 2 {
-			got := a.sendToken(protocol, a.good())
+			token := a.good()
+			got := a.sendToken(protocol, token)
 			if err := got.unreadable(); err != nil {
 				a.tb.Fatal(err)
 			}
 			if !got.success() || got.err != nil {
-				a.unfit(protocol, got)
+				a.unfit(protocol, token, got)
 			}
 			bodies = append(bodies, got.body)
 		}
@@ -156,11 +171,11 @@ func (a *attack) checkBodies(bodies []string) {
 }
 
 // unfit ends the attack: where a good token does not pass, a refusal proves nothing.
-func (a *attack) unfit(protocol string, got answer) {
+func (a *attack) unfit(protocol, token string, got answer) {
 	a.tb.Helper()
-	x := exchange{answer: got, marker: a.marker, crash: a.crash()}
+	x := exchange{sent: map[string]string{"token": token}, answer: got, marker: a.marker, crash: a.crash()}
 	a.tb.Fatalf("oauthtest: a good token gets no success over %s on %s %s, but %s: %s",
-		protocol, a.target.Method, a.target.Path, x.came(material{}), a.remedy(got))
+		protocol, a.target.Method, a.target.Path, x.came(x.secrets()), a.remedy(got))
 }
 
 // remedy is what to do about a good token that does not pass.

@@ -5,6 +5,7 @@ package oauthtest
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"slices"
@@ -89,15 +90,17 @@ func (a *attack) sendTogether(round int) (sent []judgeable, limited bool) {
 	protocols := a.wire.protocols()
 	sent = make([]judgeable, 2*atOnce)
 	requests := make([]sending, len(sent))
+	tokens := map[string]string{} // none of them may stand in the answer to any request
 	for i := range sent {
 		c, token := togetherCase, ""
 		if (i+round)%2 == 0 {
 			c.Expect, token = []string{"PASS"}, a.good()
+			tokens[strconv.Itoa(i)] = token
 			c.Title = "good tokens, while requests without one are on their way"
 		}
 		requests[i] = a.describe(token)
 		requests[i].until = a.target.Marker
-		x := exchange{attackCase: c, method: a.target.Method, sent: map[string]string{"token": token}, target: &a.target, marker: a.marker}
+		x := exchange{attackCase: c, method: a.target.Method, sent: tokens, target: &a.target, marker: a.marker}
 		sent[i] = judgeable{x, protocols[i/2%len(protocols)]}
 	}
 	a.crash()
@@ -132,18 +135,19 @@ func (a *attack) blame(sent []judgeable) {
 }
 
 // limited tells of an API that takes only so many requests at once, or does them one by
-// one.
+// one. What leaks is no limit, nor is a connection that ends without an answer: a handler
+// that panics looks like that, and in another process nothing else tells of it.
 func (x exchange) limited() bool {
-	if x.crash != "" || x.accepted() {
+	if x.crash != "" || x.accepted() || x.leaks() {
 		return false
 	}
 	switch x.answer.status {
-	case 0, http.StatusTooManyRequests:
+	case http.StatusTooManyRequests:
 		return true
 	case http.StatusServiceUnavailable:
 		return x.answer.header.Get("Retry-After") != ""
 	}
-	return x.answer.hung()
+	return x.answer.hung() || errors.Is(x.answer.err, errUnsayable)
 }
 
 func (a *attack) judgeTogether(sent []judgeable) (found []Finding) {
@@ -170,15 +174,14 @@ func (a *attack) unknownKids() []Finding {
 	a.tb.Helper()
 	before := a.as.Fetches()
 	for i := range manyKids {
-		if a.hung >= patience {
-			return nil
-		}
 		kid := json.RawMessage(strconv.Quote(fmt.Sprintf("made-up-%d", i)))
 		token, err := a.forge.bad(recipe{Header: part{Set: map[string]json.RawMessage{"kid": kid}}})
 		if err != nil {
 			a.tb.Fatal(err)
 		}
-		a.sendToken(http1, token)
+		if f := a.crashBy(token); f != nil {
+			return []Finding{*f}
+		}
 	}
 	n := a.as.Fetches() - before
 	if n <= manyFetches {
@@ -192,6 +195,23 @@ func (a *attack) unknownKids() []Finding {
 	}
 	f.Detail = "expected " + f.expected + "; came " + f.came
 	return []Finding{f}
+}
+
+// crashBy is the finding that a token of an unknown key brings the API down, or nil. What
+// else it answers has been judged by the cases about such keys. One request without an
+// answer may be a limit that is still busy with those before.
+func (a *attack) crashBy(token string) *Finding {
+	a.tb.Helper()
+	c := unknownCase
+	c.Expect = []string{"TOK"}
+	x := exchange{
+		attackCase: c, method: a.target.Method, sent: map[string]string{"token": token},
+		answer: a.sendToken(http1, token), crash: a.crash(), target: &a.target, marker: a.marker,
+	}
+	if !x.crashed() || x.answer.hung() && a.hung < patience {
+		return nil
+	}
+	return x.finding(http1)
 }
 
 var withdrawnCase = attackCase{
@@ -222,7 +242,7 @@ func (a *attack) withdrawnKey() []Finding {
 	}
 	a.as.RotateAbruptly()
 	time.Sleep(longestCooldown)
-	if !a.follow(followLimit).success() {
+	if !a.takesKeys(followLimit) {
 		a.tb.Log("oauthtest: it is not tried whether a withdrawn key is forgotten: the API did not take the next key within 15 seconds")
 		return nil
 	}

@@ -24,6 +24,8 @@ type exchange struct {
 
 	// fallback: a path that does not exist got the same answer to HEAD.
 	fallback bool
+	// reached: with a good token the same request gets the handler's text.
+	reached bool
 }
 
 // judge returns the gravest problem, or "", and what came instead of what was expected.
@@ -43,6 +45,8 @@ func (x exchange) judge() (Problem, string) {
 	return x.judgeWords(secrets)
 }
 
+func (x exchange) leaks() bool { return leak(x.answer, x.secrets()) != "" }
+
 func (x exchange) judgeWords(secrets material) (Problem, string) {
 	wrong := x.wrong()
 	switch {
@@ -60,8 +64,14 @@ func (x exchange) accepted() bool {
 	if slices.Contains(x.Expect, "PASS") || x.answer.status == 0 {
 		return false
 	}
-	elsewhere := slices.Contains(x.Expect, "SRV") && x.moved() && (x.method != http.MethodHead || x.fallback)
+	elsewhere := slices.Contains(x.Expect, "SRV") && x.moved() && !x.reached && (x.method != http.MethodHead || x.fallback)
 	return x.marker.in(x.answer.body) || x.answer.success() && !elsewhere
+}
+
+// strange: a success without the handler's text, which may be that of another route or site,
+// or what the handler says to nobody ("hello" where it says "hello alice" to a user).
+func (x exchange) strange() bool {
+	return x.answer.success() && x.method != http.MethodHead && !x.accepted() && !slices.Contains(x.Expect, "PASS")
 }
 
 // moved tells whether the request may reach another route than the one under attack, or
@@ -83,7 +93,7 @@ func (x exchange) telltaleHead() bool {
 // untellable is the error of an attack under which refusals and successes cannot be told
 // apart, or which tells of a limit only.
 func (x exchange) untellable() error {
-	if x.answer.status == http.StatusTooManyRequests {
+	if x.answer.status == http.StatusTooManyRequests && !x.accepted() && !x.leaks() {
 		return errors.New("oauthtest: the API limits requests, and answers 429: switch that off for the attack")
 	}
 	if err := x.answer.unreadable(); err != nil && !x.accepted() {

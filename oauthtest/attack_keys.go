@@ -85,27 +85,27 @@ func (a *attack) begin() (cold bool) {
 		a.playOutages(unavailable)
 	}
 	a.as.SetOutage(false)
-	if got := a.follow(followLimit); !got.success() {
-		a.followGoodKeys(got)
+	if got, token := a.follow(followLimit); !got.success() {
+		a.followGoodKeys(got, token)
 	}
 	a.learn()
 	return cold
 }
 
 // followGoodKeys finds out whether it was the hostile keys that kept the verifier from
-// taking the good one. refusal is the answer while they were published.
-func (a *attack) followGoodKeys(refusal answer) {
+// taking the good one. refusal is the answer to token while they were published.
+func (a *attack) followGoodKeys(refusal answer, token string) {
 	a.tb.Helper()
 	a.as.setExtraKeys(a.extra)
-	if !mayWantKeys(refusal) || !a.follow(goodKeysLimit).success() {
-		a.unfit(http1, refusal)
+	if !mayWantKeys(refusal) || !a.takesKeys(goodKeysLimit) {
+		a.unfit(http1, token, refusal)
 	}
 	a.skips["keys"] = "the verifier took no key set in which hostile keys stood beside the good one"
 	for _, c := range a.cases {
 		if c.ID != "E10.good_beside_broken" {
 			continue
 		}
-		x := exchange{attackCase: c, method: a.target.Method, answer: refusal, target: &a.target}
+		x := exchange{attackCase: c, method: a.target.Method, sent: map[string]string{"token": token}, answer: refusal, target: &a.target}
 		if f := x.finding(http1); f != nil {
 			a.played[c.ID] = []Finding{*f}
 		}
@@ -161,17 +161,26 @@ func (a *attack) playOutages(which func(attackCase) bool) {
 }
 
 // follow sends good tokens until one passes. It gives up early where waiting for keys
-// cannot help: at answers that tell of no outage, and after a fetch that did not help.
-func (a *attack) follow(limit time.Duration) answer {
+// cannot help: at answers that tell of no outage, and after a fetch that did not help. It
+// returns the last answer, and the token that got it.
+func (a *attack) follow(limit time.Duration) (got answer, token string) {
 	a.tb.Helper()
 	fetches := a.as.Fetches()
 	for end := time.Now().Add(limit); ; time.Sleep(followEvery) {
 		fetched := a.as.Fetches() > fetches
-		got := a.sendToken(http1, a.good())
+		token = a.good()
+		got = a.sendToken(http1, token)
 		if got.success() || !mayWantKeys(got) || fetched && got.status != http.StatusServiceUnavailable || time.Now().After(end) {
-			return got
+			return got, token
 		}
 	}
+}
+
+// takesKeys tells whether a good token passes in the end.
+func (a *attack) takesKeys(limit time.Duration) bool {
+	a.tb.Helper()
+	got, _ := a.follow(limit)
+	return got.success()
 }
 
 // mayWantKeys: some who have no keys answer 500, or blame the token.
@@ -204,12 +213,15 @@ func (a *attack) rotate(r reports, asked bool) {
 
 func (a *attack) wantNewKey(r reports, asked bool) {
 	a.tb.Helper()
-	got := a.follow(followLimit)
+	got, token := a.follow(followLimit)
 	if got.success() {
 		a.follows = true
 		return
 	}
-	x := exchange{attackCase: rotationCase, method: a.target.Method, answer: got, target: &a.target, marker: a.marker}
+	x := exchange{
+		attackCase: rotationCase, method: a.target.Method, sent: map[string]string{"token": token},
+		answer: got, target: &a.target, marker: a.marker,
+	}
 	r.found(*x.finding(http1))
 	a.as.signWithOlder()
 	if !asked {

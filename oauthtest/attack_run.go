@@ -148,7 +148,7 @@ func (a *attack) run(r reports) {
 		a.stage(r, c)
 	}
 	a.playEnd(r)
-	a.control(r, attackCase{ID: "the last case"})
+	a.lastControl(r)
 	a.tb.Log(a.summary())
 }
 
@@ -298,12 +298,26 @@ func (a *attack) exchange(c attackCase, protocol string, s sending, tokens map[s
 		target:  &a.target, marker: a.marker, large: s.large(),
 	}
 	if x.telltaleHead() {
-		x.fallback = a.send(protocol, s.elsewhere()).like(got)
+		x.fallback = a.pageForAll(protocol, s, got)
+	}
+	if x.strange() {
+		x.reached = a.marker.in(a.send(protocol, s.with(a.good())).body)
 	}
 	if a.stopped = x.untellable(); a.stopped != nil {
 		return nil
 	}
 	return x.finding(protocol)
+}
+
+// pageForAll tells whether a path that does not exist gets the same answer to HEAD. Where it
+// is guarded, that is no page: HEAD gets past the guard there as well.
+func (a *attack) pageForAll(protocol string, s sending, got answer) bool {
+	s = s.elsewhere()
+	if !a.send(protocol, s).like(got) {
+		return false
+	}
+	s.method = a.target.Method
+	return a.send(protocol, s).status != http.StatusUnauthorized
 }
 
 func (a *attack) send(protocol string, s sending) answer {

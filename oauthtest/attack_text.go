@@ -62,6 +62,8 @@ func closed(err error) string {
 	var dial *net.OpError
 	var untrusted *tls.CertificateVerificationError
 	switch {
+	case errors.Is(err, errUnsayable):
+		return "the request cannot be said in HTTP/2, which has no Connection, Keep-Alive, TE, Upgrade or the like: leave these out of Target.Header"
 	case errors.As(err, &untrusted):
 		return untrusted.Error()
 	case errors.As(err, &dial) && dial.Op == "dial":

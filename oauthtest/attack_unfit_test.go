@@ -88,6 +88,7 @@ func TestAttackUnfit(t *testing.T) {
 		{"exception_without_reason", fixed, Target{Path: "/orders", Except: map[string]string{"D32": " "}}, []string{"reason", "D32"}},
 		{"authorization_in_header", fixed, Target{Path: "/orders", Header: http.Header{"authorization": {"x"}}}, []string{"Target.Header", "Authorization"}},
 		{"line_break_in_header", fixed, Target{Path: "/orders", Header: http.Header{"X-A": {"a\r\nb"}}}, []string{"Target.Header", "X-A"}},
+		{"connection_in_header", fixed, Target{Path: "/orders", Header: http.Header{"Connection": {"keep-alive"}}}, []string{"HTTP/2", "Target.Header"}},
 		{"403", status(403), ordersTarget, []string{"403", "RequireTLS"}},
 		{"405", status(405), ordersTarget, []string{"405", "Target.Method"}},
 		{"421", status(421), ordersTarget, []string{"421", `"Host" in Target.Header`}},

@@ -16,6 +16,7 @@ import (
 	"net/textproto"
 	"net/url"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -72,6 +73,16 @@ func (s sending) elsewhere() sending {
 		s.target += "?" + query
 	}
 	s.first = nil
+	return s
+}
+
+// with is the same request with this token alone, on a connection of its own.
+func (s sending) with(token string) sending {
+	s.lines = slices.DeleteFunc(slices.Clone(s.lines), func(line string) bool {
+		name, _ := field(line)
+		return strings.EqualFold(strings.TrimSpace(name), "Authorization")
+	})
+	s.lines, s.first = append(s.lines, "Authorization: Bearer "+token), nil
 	return s
 }
 

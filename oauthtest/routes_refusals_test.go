@@ -139,6 +139,17 @@ func TestCheckRoutesEndless(t *testing.T) {
 		})
 		wantFailures(t, got, "GET without a token: 401 without an end (")
 	})
+	t.Run("that_never_pauses", func(t *testing.T) {
+		endless := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			for r.Context().Err() == nil {
+				io.WriteString(w, "an order, ")
+			}
+		})
+		got := failuresOf(func(t testing.TB) {
+			oauthtest.CheckRoutes(t, refusing(plain, always(""), endless), []string{"GET /a"})
+		})
+		wantFailures(t, got, "GET without a token: 401 without an end (")
+	})
 	long := strings.Repeat("x", 1<<20)
 	start := time.Now()
 	oauthtest.CheckRoutes(t, refusing(problem, always(`"`+long+`"`), nil), []string{"GET /a"})
