@@ -62,7 +62,7 @@ func (a *attack) together() (found []Finding) {
 		all += turns
 	}
 	for round := range all {
-		sent, limited := a.sendTogether(round)
+		sent, limited, waiting := a.sendTogether(round)
 		for _, f := range a.judgeTogether(sent) {
 			if !seen[f.Problem] {
 				seen[f.Problem], found = true, append(found, f)
@@ -70,6 +70,7 @@ func (a *attack) together() (found []Finding) {
 		}
 		if limited && a.stopped == nil {
 			a.tb.Logf("oauthtest: %s is not tried to the end: the API limits how many requests it takes at once", togetherCase.ID)
+			a.drain(waiting)
 		}
 		if limited || a.stopped != nil {
 			return found
@@ -84,8 +85,18 @@ type judgeable struct {
 	protocol string
 }
 
-// sendTogether returns what is to be judged: not what a limit was in the way of.
-func (a *attack) sendTogether(round int) (sent []judgeable, limited bool) {
+// drain gives an API that does requests one by one the time for those that nobody waits for
+// any more: else the next ones get no answer, and that is no fault. Where all of them wait,
+// none is done.
+func (a *attack) drain(waiting int) {
+	if waiting < 2*atOnce {
+		time.Sleep(time.Duration(waiting) * caseLimit)
+	}
+}
+
+// sendTogether returns what is to be judged: not what a limit was in the way of. waiting is
+// how many of those got no answer in time.
+func (a *attack) sendTogether(round int) (sent []judgeable, limited bool, waiting int) {
 	a.tb.Helper()
 	protocols := a.wire.protocols()
 	sent = make([]judgeable, 2*atOnce)
@@ -117,8 +128,13 @@ func (a *attack) sendTogether(round int) (sent []judgeable, limited bool) {
 	a.sent += len(sent)
 	a.blame(sent)
 	all := len(sent)
-	sent = slices.DeleteFunc(sent, func(x judgeable) bool { return x.limited() })
-	return sent, len(sent) < all
+	sent = slices.DeleteFunc(sent, func(x judgeable) bool {
+		if x.answer.hung() {
+			waiting++
+		}
+		return x.limited()
+	})
+	return sent, len(sent) < all, waiting
 }
 
 // blame gives a panic to those who got no whole answer, or else to the first.

@@ -3,6 +3,7 @@
 package oauthtest
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"net/http"
@@ -180,6 +181,35 @@ func TestAttackAnswerToNobody(t *testing.T) {
 	}
 }
 
+// A preflight carries no token. Who answers it without a text says nothing to nobody, also
+// where OPTIONS with a token is the handler's.
+func TestAttackPreflightWithoutToken(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string][]string{"": nil, "welcome": {"A43.preflight"}} {
+		t.Run("A43_answered_"+cmp.Or(text, "by_header_fields"), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				as := NewServer(t, quick)
+				good := attacked(t, as.VerifierConfig(attackedAPI))
+				h := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+					if r.Header.Get("Access-Control-Request-Method") != "" && r.Header.Get("Authorization") == "" {
+						w.Header().Set("Access-Control-Allow-Methods", "GET")
+						io.WriteString(w, text)
+						return
+					}
+					good.ServeHTTP(w, r)
+				})
+				var got []string
+				for _, f := range findingsAmong(t, h, as, ordersTarget, share(1<<20, "A43.")) {
+					got = append(got, f.Case)
+				}
+				if !slices.Equal(got, want) {
+					t.Errorf("%v, want %v", got, want)
+				}
+			})
+		})
+	}
+}
+
 // What a failure shows of an answer has no piece of the token in it, also where the failure
 // is about no case, or about keys.
 func TestAttackFailuresHoldNoToken(t *testing.T) {
@@ -225,6 +255,26 @@ func TestAttackFailuresHoldNoToken(t *testing.T) {
 			if !strings.Contains(tb.text, "gets no success") || strings.Contains(tb.text, "eyJ") || !strings.Contains(tb.text, "token material") {
 				t.Error(tb.text)
 			}
+		})
+	})
+}
+
+// Two attacks in one bubble, on two servers, are not in each other's way: no two goroutines
+// of a bubble may be in synctest.Wait.
+func TestAttackTwoInABubble(t *testing.T) {
+	t.Parallel()
+	t.Run("F21_at_the_same_time", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			var done sync.WaitGroup
+			for range 4 {
+				done.Go(func() {
+					as := NewServer(t, quick)
+					if _, others := runCases(t, attacked(t, as.VerifierConfig(attackedAPI)), as, ordersTarget, nil); others != nil {
+						t.Error(others)
+					}
+				})
+			}
+			done.Wait()
 		})
 	})
 }

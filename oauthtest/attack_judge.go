@@ -71,7 +71,16 @@ func (x exchange) accepted() bool {
 // strange: a success without the handler's text, which may be that of another route or site,
 // or what the handler says to nobody ("hello" where it says "hello alice" to a user).
 func (x exchange) strange() bool {
-	return x.answer.success() && x.method != http.MethodHead && !x.accepted() && !slices.Contains(x.Expect, "PASS")
+	return x.answer.success() && x.method != http.MethodHead && !x.preflight() && !x.accepted() && !slices.Contains(x.Expect, "PASS")
+}
+
+// preflight: browsers ask without a token (Fetch standard), so that an API may answer what
+// has none, with nothing but header fields, and leave any other OPTIONS to its handler.
+func (x exchange) preflight() bool {
+	return x.method == http.MethodOptions && x.answer.body == "" && slices.ContainsFunc(x.Send.Lines, func(line string) bool {
+		name, _ := field(line)
+		return strings.EqualFold(name, "Access-Control-Request-Method")
+	})
 }
 
 // moved tells whether the request may reach another route than the one under attack, or

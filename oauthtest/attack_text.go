@@ -63,7 +63,7 @@ func closed(err error) string {
 	var untrusted *tls.CertificateVerificationError
 	switch {
 	case errors.Is(err, errUnsayable):
-		return "the request cannot be said in HTTP/2, which has no Connection, Keep-Alive, TE, Upgrade or the like: leave these out of Target.Header"
+		return "the request cannot be said in HTTP/2: leave Connection, Keep-Alive, TE, Upgrade and the like out of Target.Header, and CONNECT out of Target.Method"
 	case errors.As(err, &untrusted):
 		return untrusted.Error()
 	case errors.As(err, &dial) && dial.Op == "dial":

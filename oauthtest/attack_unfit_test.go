@@ -88,6 +88,7 @@ func TestAttackUnfit(t *testing.T) {
 		{"exception_without_reason", fixed, Target{Path: "/orders", Except: map[string]string{"D32": " "}}, []string{"reason", "D32"}},
 		{"authorization_in_header", fixed, Target{Path: "/orders", Header: http.Header{"authorization": {"x"}}}, []string{"Target.Header", "Authorization"}},
 		{"line_break_in_header", fixed, Target{Path: "/orders", Header: http.Header{"X-A": {"a\r\nb"}}}, []string{"Target.Header", "X-A"}},
+		{"method_of_proxies", fixed, Target{Method: http.MethodConnect, Path: "/orders"}, []string{"HTTP/2", "CONNECT out of Target.Method"}},
 		{"connection_in_header", fixed, Target{Path: "/orders", Header: http.Header{"Connection": {"keep-alive"}}}, []string{"HTTP/2", "Target.Header"}},
 		{"403", status(403), ordersTarget, []string{"403", "RequireTLS"}},
 		{"405", status(405), ordersTarget, []string{"405", "Target.Method"}},
