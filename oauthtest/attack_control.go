@@ -116,14 +116,20 @@ func (a *attack) refusal(protocol, token, title string) *Finding {
 	a.tb.Helper()
 	c := controlCase
 	c.Title = title
-	x := exchange{
-		attackCase: c, method: a.target.Method, sent: map[string]string{"token": token},
-		answer: a.sendToken(protocol, token), crash: a.crash(), target: &a.target, marker: a.marker,
-	}
+	x := a.exchangeOf(c, protocol, token)
 	if a.stopped = x.untellable(); a.stopped != nil {
 		return nil
 	}
 	return x.finding(protocol)
+}
+
+// exchangeOf sends token alone. What comes is to be judged as the answer to c.
+func (a *attack) exchangeOf(c attackCase, protocol, token string) exchange {
+	a.tb.Helper()
+	return exchange{
+		attackCase: c, method: a.target.Method, sent: map[string]string{"token": token},
+		answer: a.sendToken(protocol, token), crash: a.crash(), target: &a.target, marker: a.marker,
+	}
 }
 
 var controlCase = attackCase{

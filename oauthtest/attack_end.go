@@ -62,7 +62,8 @@ func (a *attack) together() (found []Finding) {
 		all += turns
 	}
 	for round := range all {
-		sent, limited, waiting := a.sendTogether(round)
+		sent, waiting := a.sendTogether(round)
+		limited := len(sent) < 2*atOnce
 		for _, f := range a.judgeTogether(sent) {
 			if !seen[f.Problem] {
 				seen[f.Problem], found = true, append(found, f)
@@ -96,7 +97,7 @@ func (a *attack) drain(waiting int) {
 
 // sendTogether returns what is to be judged: not what a limit was in the way of. waiting is
 // how many of those got no answer in time.
-func (a *attack) sendTogether(round int) (sent []judgeable, limited bool, waiting int) {
+func (a *attack) sendTogether(round int) (sent []judgeable, waiting int) {
 	a.tb.Helper()
 	protocols := a.wire.protocols()
 	sent = make([]judgeable, 2*atOnce)
@@ -127,14 +128,13 @@ func (a *attack) sendTogether(round int) (sent []judgeable, limited bool, waitin
 	done.Wait()
 	a.sent += len(sent)
 	a.blame(sent)
-	all := len(sent)
 	sent = slices.DeleteFunc(sent, func(x judgeable) bool {
 		if x.answer.hung() {
 			waiting++
 		}
 		return x.limited()
 	})
-	return sent, len(sent) < all, waiting
+	return sent, waiting
 }
 
 // blame gives a panic to those who got no whole answer, or else to the first.
@@ -220,10 +220,7 @@ func (a *attack) crashBy(token string) *Finding {
 	a.tb.Helper()
 	c := unknownCase
 	c.Expect = []string{"TOK"}
-	x := exchange{
-		attackCase: c, method: a.target.Method, sent: map[string]string{"token": token},
-		answer: a.sendToken(http1, token), crash: a.crash(), target: &a.target, marker: a.marker,
-	}
+	x := a.exchangeOf(c, http1, token)
 	if !x.crashed() || x.answer.hung() && a.hung < patience {
 		return nil
 	}
@@ -265,11 +262,7 @@ func (a *attack) withdrawnKey() []Finding {
 	time.Sleep(anHour)
 	a.sendToken(http1, a.good()) // for a cache that asks anew when it is used
 	time.Sleep(time.Second)
-	x := exchange{
-		attackCase: withdrawnCase, method: a.target.Method, sent: map[string]string{"token": second},
-		answer: a.sendToken(http1, second), crash: a.crash(), target: &a.target, marker: a.marker,
-	}
-	if f := x.finding(http1); f != nil {
+	if f := a.exchangeOf(withdrawnCase, http1, second).finding(http1); f != nil {
 		return []Finding{*f}
 	}
 	return nil

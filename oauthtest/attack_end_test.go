@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -70,6 +71,29 @@ func TestAttackAtOnce(t *testing.T) {
 		h := sharing(attacked(t, as.VerifierConfig(attackedAPI)), false)
 		_, others := runCases(t, h, as, ordersTarget, nil)
 		only1(t, others, "K24.at_once", Accepted)
+	})
+	t.Run("GO-03/K24_each_kind_comes_last_once", func(t *testing.T) {
+		var mu sync.Mutex
+		var order []byte
+		ended := false // the step behind this one has begun
+		endOf(t, func(good http.Handler, _ *Server) http.Handler {
+			return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				mu.Lock()
+				ended = ended || strings.Contains(headerOf(r), `"made-up-`)
+				switch {
+				case ended:
+				case r.Header.Get("Authorization") == "":
+					order = append(order, '-')
+				default:
+					order = append(order, 'T')
+				}
+				mu.Unlock()
+				good.ServeHTTP(w, r)
+			})
+		})
+		if want := "TTTT--------TTTT"; !strings.HasSuffix(string(order), want) {
+			t.Errorf("with a token or without came %s, want %s at the end", order, want)
+		}
 	})
 	t.Run("K24_a_panic_of_one", func(t *testing.T) {
 		var running atomic.Int64
