@@ -23,6 +23,7 @@ const (
 	echoPath = "github.com/labstack/echo/v4"
 	ginPath  = "github.com/gin-gonic/gin"
 	lruPath  = "github.com/hashicorp/golang-lru/v2"
+	lruCore  = lruPath + "/simplelru" // without a lock of its own
 	kitPath  = modulePath + "/oauthtest"
 )
 
@@ -41,7 +42,7 @@ var directions = []direction{
 	{"internal/memnet", nil, "a network for tests"},
 	{"internal/conformance", nil, "holds tests only"},
 	{"internal/leaktest", nil, "imported by every package's tests, so it imports none of them"},
-	{"verifier", []string{"internal/strictjson", "internal/compact", "internal/jose", "internal/hook", "internal/scopetoken", lruPath}, "the core: no HTTP, no other public package"},
+	{"verifier", []string{"internal/strictjson", "internal/compact", "internal/jose", "internal/hook", "internal/scopetoken", lruPath, lruCore}, "the core: no HTTP, no other public package"},
 	{"jwkscache", []string{"verifier", "internal/fetch", "internal/strictjson", "internal/jose", "internal/hook"}, "delivers key sets to the verifier"},
 	{"providers", []string{"verifier", "jwkscache", "internal/fetch"}, "presets: configurations and key sources, no checks of their own"},
 	{"scopes", []string{"verifier", "internal/scopetoken"}, "rules are verifier.Requirements"},
@@ -61,9 +62,9 @@ var sealed = []struct {
 	in     []string
 	reason string
 }{
-	{"jwx", "github.com/lestrrat-go/jwx", []string{"internal/jose"}, "jwx is sealed in (docs/decisions/0001-jwx-v2-sealed.md)"},
-	{"GO-11/echo", "github.com/labstack/echo", []string{"adapters/echov4", "internal/conformance", "examples", "interop"}, "a framework is known to its adapter, the conformance table and the examples"},
-	{"GO-11/gin", "github.com/gin-gonic/gin", []string{"adapters/ginv1", "internal/conformance", "examples"}, "a framework is known to its adapter, the conformance table and the examples"},
+	{"jwx", "github.com/lestrrat-go/jwx", []string{"internal/jose", "bench"}, "jwx is sealed in (docs/decisions/0001-jwx-v2-sealed.md)"},
+	{"GO-11/echo", "github.com/labstack/echo", []string{"adapters/echov4", "internal/conformance", "examples", "interop", "bench"}, "a framework is known to its adapter, the conformance table and the examples"},
+	{"GO-11/gin", "github.com/gin-gonic/gin", []string{"adapters/ginv1", "internal/conformance", "examples", "bench"}, "a framework is known to its adapter, the conformance table and the examples"},
 	{"TA-28/test_kit", kitPath, []string{"examples", "interop", "cmd/bearerguard"}, "the test kit is for tests and examples"},
 }
 

@@ -83,7 +83,7 @@ func (c Client) checkSignature(parts compact.Parts) string {
 	keys, _ := clientKeys(c.Keys) // complete parsed them before
 	for _, k := range keys {
 		_, named := header.Get("kid")
-		if (!named || !k.HasID || k.ID == text(header, "kid")) && k.Verify(text(header, "alg"), parts.SigningInput, parts.Signature) {
+		if (!named || !k.HasID || k.ID == text(header, "kid")) && k.Verify(text(header, "alg"), []byte(parts.SigningInput), parts.Signature) {
 			return ""
 		}
 	}

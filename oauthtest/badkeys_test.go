@@ -56,7 +56,7 @@ func TestBadKeys(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if !key.Verify(tc.alg, "text", sig) || key.ID != k.kid {
+			if !key.Verify(tc.alg, []byte("text"), sig) || key.ID != k.kid {
 				t.Errorf("the repaired key does not verify, or its kid %q is not %q", key.ID, k.kid)
 			}
 		})
@@ -240,7 +240,7 @@ func TestGoodKeysBesideOthers(t *testing.T) {
 					if err != nil {
 						t.Fatal(err)
 					}
-					if good := key.Fits(alg) && key.Verify(alg, s.input, s.sig); good != (i == places[r.name]) || key.ID != k.kid {
+					if good := key.Fits(alg) && key.Verify(alg, []byte(s.input), s.sig); good != (i == places[r.name]) || key.ID != k.kid {
 						t.Errorf("key %d of %d, %q: verifies %v", i, len(k.jwks), key.ID, good)
 					}
 				}

@@ -37,7 +37,7 @@ func caseToken(t *testing.T, f *forgery, id string) string {
 // issuers says whether a text is signed by the issuer.
 func (f *forgery) issuers(input string, sig []byte) bool {
 	key, err := jose.ParseKey(f.server.signingKey().jwk)
-	return err == nil && key.Verify(f.server.cfg.Algorithm, input, sig)
+	return err == nil && key.Verify(f.server.cfg.Algorithm, []byte(input), sig)
 }
 
 // TestCatalogueFindsMistakes: of a verifier with one mistake a case of the catalogue shows it.
@@ -112,7 +112,7 @@ func embeddedKey(_ *forgery, s segments) bool {
 	}
 	key, err := jose.ParseKey(jwk)
 	alg, _ := s.header["alg"].(string)
-	return err == nil && key.Fits(alg) && key.Verify(alg, s.input, s.sig)
+	return err == nil && key.Fits(alg) && key.Verify(alg, []byte(s.input), s.sig)
 }
 
 // filledUp puts zeros before and behind a signature that is too short.

@@ -195,7 +195,7 @@ func wantSigned(t *testing.T, as *oauthtest.Server, raw string) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if key.Verify(alg, input, sig) {
+		if key.Verify(alg, []byte(input), sig) {
 			return
 		}
 	}

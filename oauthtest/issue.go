@@ -144,7 +144,7 @@ func (s *Server) signer(parts compact.Parts) (kid string, ok bool) {
 	s.mu.Unlock()
 	i := slices.IndexFunc(keys, func(k *signingKey) bool {
 		key, err := k.verifying(s.cfg.Algorithm)
-		return err == nil && key.Verify(s.cfg.Algorithm, parts.SigningInput, parts.Signature)
+		return err == nil && key.Verify(s.cfg.Algorithm, []byte(parts.SigningInput), parts.Signature)
 	})
 	if i < 0 {
 		return "", false

@@ -5,67 +5,148 @@ package verifier
 import (
 	"context"
 	"crypto/sha256"
+	"encoding/binary"
+	"strings"
 	"sync"
 
-	lru "github.com/hashicorp/golang-lru/v2"
+	"github.com/hashicorp/golang-lru/v2/simplelru"
 
 	"github.com/bearerguard/bearerguard/internal/jose"
 )
+
+// digest is the SHA-256 of a token's bytes. Two tokens share none, so it stands for the
+// token where that must not be kept.
+type digest = [sha256.Size]byte
 
 // tokenCache remembers verified tokens by the SHA-256 of their bytes: no token is
 // kept in plain (RFC 9700 §4.9.3). It holds facts, never decisions, and only of
 // tokens that their issuer signed for this audience and that were in time: nobody
 // else's can push good ones out.
 type tokenCache struct {
-	entries int // 0: off
-	once    sync.Once
-	lru     *lru.Cache[[sha256.Size]byte, *seen]
+	entries, bytes int // bounds; no entries: off
+	once           sync.Once
+	shards         []shard // a power of two of them
 }
 
-// seen is one verified token, the key that verified it and the set it was in. It
-// is never changed.
+// shard is a part of the cache with a lock of its own, so that cores seldom wait for
+// each other.
+type shard struct {
+	mu    sync.Mutex
+	lru   *simplelru.LRU[digest, seen]
+	held  int // bytes
+	bytes int // bound
+	_     [64]byte
+}
+
+// seen is one verified token, the key that verified it and the set it was in. What it
+// points to is never changed.
 type seen struct {
 	facts *Token
 	set   *KeySet
 	key   *jose.Key
 }
 
-func (c *tokenCache) open() *lru.Cache[[sha256.Size]byte, *seen] {
+const (
+	maxShards    = 32
+	shardEntries = 256       // at least, so that chance seldom fills one before the others
+	shardBytes   = 256 << 10 // at least, so that the longest tokens fit
+)
+
+func (c *tokenCache) on() bool { return c.entries > 0 }
+
+// open makes the shards on first use: thousands of issuers may be configured, and few
+// be in use.
+func (c *tokenCache) open() {
 	c.once.Do(func() {
-		if c.entries > 0 {
-			c.lru, _ = lru.New[[sha256.Size]byte, *seen](c.entries) // fails for sizes below 1 only
+		n := 1
+		for n < maxShards && c.entries/(2*n) >= shardEntries && c.bytes/(2*n) >= shardBytes {
+			n *= 2
+		}
+		c.shards = make([]shard, n)
+		for i := range c.shards {
+			c.shards[i].open(c.entries/n, c.bytes/n)
 		}
 	})
-	return c.lru
 }
 
-func (c *tokenCache) get(digest [sha256.Size]byte) *seen {
-	if l := c.open(); l != nil {
-		if e, ok := l.Get(digest); ok {
-			return e
-		}
-	}
-	return nil
+func (s *shard) open(entries, bytes int) {
+	s.bytes = bytes
+	s.lru, _ = simplelru.NewLRU(entries, func(_ digest, e seen) { s.held -= e.size() }) // fails for sizes below 1 only
 }
 
-func (c *tokenCache) put(digest [sha256.Size]byte, e *seen) {
-	if l := c.open(); l != nil {
-		l.Add(digest, e)
-	}
+func (c *tokenCache) of(digest digest) *shard {
+	c.open()
+	return &c.shards[binary.LittleEndian.Uint64(digest[:])&uint64(len(c.shards)-1)]
 }
 
-func (c *tokenCache) drop(digest [sha256.Size]byte) {
-	if l := c.open(); l != nil {
-		l.Remove(digest)
+func (c *tokenCache) get(digest digest) (e seen, found bool) {
+	if !c.on() {
+		return seen{}, false
 	}
+	s := c.of(digest)
+	s.mu.Lock()
+	e, found = s.lru.Get(digest)
+	s.mu.Unlock()
+	return e, found
 }
+
+// put keeps e, unless it alone is too large. Whatever was not used for longest gives way.
+func (c *tokenCache) put(digest digest, e seen) {
+	if !c.on() {
+		return
+	}
+	s := c.of(digest)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.lru.Remove(digest)
+	size := e.size()
+	if size > s.bytes {
+		return
+	}
+	for s.held+size > s.bytes {
+		s.lru.RemoveOldest()
+	}
+	s.lru.Add(digest, e)
+	s.held += size
+}
+
+func (c *tokenCache) drop(digest digest) {
+	if !c.on() {
+		return
+	}
+	s := c.of(digest)
+	s.mu.Lock()
+	s.lru.Remove(digest)
+	s.mu.Unlock()
+}
+
+// entryBytes is what an entry takes beside the texts and lists of its token: the Token
+// and its place in the cache.
+const entryBytes = 1_024
+
+// size is the memory that e takes, rather too much than too little. Values with an
+// escape have a text of their own beside the payload; the allocator rounds texts up by
+// as much as a fifth, and lists to a power of two.
+func (e seen) size() int {
+	if e.facts == nil {
+		return entryBytes
+	}
+	texts := len(e.facts.payload)
+	if strings.IndexByte(e.facts.payload, '\\') >= 0 {
+		texts *= 2
+	}
+	return entryBytes + texts + texts/4 + 2*stringBytes*e.facts.strings()
+}
+
+// stringBytes is the size of a string without its text.
+const stringBytes = 16
 
 // seenBefore returns the token of a digest, or nil if it has to be verified. The
 // key source is asked each time: if its keys may not be used now, a token seen
 // before may not either. An entry whose key has left the set is void.
-func (is *issuer) seenBefore(ctx context.Context, digest [sha256.Size]byte) (*Token, error) {
-	e := is.cache.get(digest)
-	if e == nil {
+func (is *issuer) seenBefore(ctx context.Context, digest digest) (*Token, error) {
+	e, found := is.cache.get(digest)
+	if !found {
 		return nil, nil
 	}
 	set, err := is.currentKeys(ctx, nil)
@@ -77,7 +158,7 @@ func (is *issuer) seenBefore(ctx context.Context, digest [sha256.Size]byte) (*To
 			is.cache.drop(digest)
 			return nil, nil
 		}
-		is.cache.put(digest, &seen{facts: e.facts, set: set, key: e.key})
+		is.cache.put(digest, seen{facts: e.facts, set: set, key: e.key})
 	}
 	if err := is.checkTimes(e.facts); err != nil {
 		return nil, err

@@ -8,6 +8,10 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"fmt"
+	"reflect"
+	"runtime"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 )
@@ -32,8 +36,13 @@ func (i *inside) newSet(t *testing.T, kid string) *KeySet {
 }
 
 func (i *inside) token(jti string) string {
+	return i.sign(fmt.Sprintf(`,"jti":%q`, jti))
+}
+
+// sign makes a token with more claims.
+func (i *inside) sign(more string) string {
 	now := time.Now().Unix()
-	claims := fmt.Sprintf(`{"iss":"https://i.example","aud":"a","sub":"s","client_id":"c","jti":%q,"iat":%d,"exp":%d}`, jti, now, now+60)
+	claims := fmt.Sprintf(`{"iss":"https://i.example","aud":"a","sub":"s","client_id":"c","iat":%d,"exp":%d%s}`, now, now+60, more)
 	input := base64.RawURLEncoding.EncodeToString([]byte(`{"alg":"Ed25519","typ":"at+jwt","kid":"one"}`)) + "." +
 		base64.RawURLEncoding.EncodeToString([]byte(claims))
 	return input + "." + base64.RawURLEncoding.EncodeToString(ed25519.Sign(i.key, []byte(input)))
@@ -58,12 +67,20 @@ func (i *inside) accept(t *testing.T, raw string) {
 	}
 }
 
+// keys are the digests in the cache.
+func (c *tokenCache) keys() (list []digest) {
+	for i := range c.shards {
+		list = append(list, c.shards[i].lru.Keys()...)
+	}
+	return list
+}
+
 func TestCacheInside(t *testing.T) {
 	t.Run("JV-35/keyed_by_digest", func(t *testing.T) {
 		i := newInside(t, 0)
 		raw := i.token("a")
 		i.accept(t, raw)
-		keys := i.v.only.cache.open().Keys()
+		keys := i.v.only.cache.keys()
 		if len(keys) != 1 || keys[0] != sha256.Sum256([]byte(raw)) {
 			t.Errorf("keys %x, want the SHA-256 of the token", keys)
 		}
@@ -72,10 +89,10 @@ func TestCacheInside(t *testing.T) {
 		i := newInside(t, 0)
 		raw := i.token("a")
 		i.accept(t, raw)
-		before := i.v.only.cache.get(sha256.Sum256([]byte(raw)))
+		before, _ := i.v.only.cache.get(sha256.Sum256([]byte(raw)))
 		i.set = i.newSet(t, "renamed")
 		i.accept(t, raw)
-		after := i.v.only.cache.get(sha256.Sum256([]byte(raw)))
+		after, _ := i.v.only.cache.get(sha256.Sum256([]byte(raw)))
 		if after.facts != before.facts || after.key != before.key {
 			t.Error("the token was read or verified again")
 		}
@@ -91,7 +108,7 @@ func TestCacheInside(t *testing.T) {
 				t.Fatal("accepted")
 			}
 		}
-		if n := i.v.only.cache.open().Len(); n != 0 {
+		if n := len(i.v.only.cache.keys()); n != 0 {
 			t.Errorf("%d entries of refused tokens", n)
 		}
 	})
@@ -103,7 +120,7 @@ func TestCacheInside(t *testing.T) {
 		if _, err := i.v.Verify(t.Context(), raw); ClassOf(err) != ErrUnknownKey {
 			t.Fatal(err)
 		}
-		if n := i.v.only.cache.open().Len(); n != 0 {
+		if n := len(i.v.only.cache.keys()); n != 0 {
 			t.Errorf("%d entries whose key is gone", n)
 		}
 	})
@@ -118,9 +135,9 @@ func TestCacheInside(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			c := &newInside(t, tt.setting).v.only.cache
 			for n := range 5000 {
-				c.put(sha256.Sum256(fmt.Append(nil, n)), &seen{})
+				c.put(sha256.Sum256(fmt.Append(nil, n)), seen{})
 			}
-			if n := c.open().Len(); n != tt.want {
+			if n := len(c.keys()); n != tt.want {
 				t.Errorf("%d entries, want %d", n, tt.want)
 			}
 		})
@@ -128,17 +145,17 @@ func TestCacheInside(t *testing.T) {
 	t.Run("JV-35/off", func(t *testing.T) {
 		i := newInside(t, -1)
 		i.accept(t, i.token("a"))
-		if i.v.only.cache.open() != nil {
+		if i.v.only.cache.shards != nil {
 			t.Error("a cache was made")
 		}
 	})
 	t.Run("JV-35/made_on_first_use", func(t *testing.T) {
 		i := newInside(t, 0)
-		if i.v.only.cache.lru != nil {
+		if i.v.only.cache.shards != nil {
 			t.Error("made by New")
 		}
 		i.accept(t, i.token("a"))
-		if i.v.only.cache.lru == nil {
+		if i.v.only.cache.shards == nil {
 			t.Error("not made by Verify")
 		}
 	})
@@ -165,4 +182,154 @@ func TestSameSetIsNotTriedAgain(t *testing.T) {
 			t.Errorf("%v, want an unknown key", err)
 		}
 	})
+}
+
+// load makes a cache of so many entries and bytes, and puts tokens of so many claims'
+// bytes into it.
+func load(entries, bytes, tokens, size int) *tokenCache {
+	c := &tokenCache{entries: entries, bytes: bytes}
+	for n := range tokens {
+		c.put(sha256.Sum256(fmt.Append(nil, n)), seen{facts: &Token{payload: strings.Repeat("x", size)}})
+	}
+	return c
+}
+
+func (c *tokenCache) heldBytes() (held, sum int) {
+	for i := range c.shards {
+		held += c.shards[i].held
+		for _, e := range c.shards[i].lru.Values() {
+			sum += e.size()
+		}
+	}
+	return held, sum
+}
+
+func TestCacheBytes(t *testing.T) {
+	for _, tt := range []struct {
+		name                           string
+		entries, bytes, tokens, size   int
+		atLeast, atMost, shards, bound int
+	}{
+		{"JV-35/M8_small_tokens_fill_the_entries", 64, 1 << 20, 1000, 1024, 64, 64, 1, 1 << 20},
+		{"JV-35/M8_large_tokens_fill_the_bytes", 64, 65_536, 1000, 4096, 10, 10, 1, 65_536},
+		{"JV-35/M8_shards_share_the_bytes", 4096, 1 << 20, 5000, 1024, 448, 456, 4, 1 << 20},
+		{"JV-35/M8_one_that_fits_just", 64, 65_536, 1, (65_536 - entryBytes) / 5 * 4, 1, 1, 1, 65_536},
+		{"JV-35/M8_one_too_large", 64, 65_536, 1, (65_540 - entryBytes) / 5 * 4, 0, 0, 1, 0},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			c := load(tt.entries, tt.bytes, tt.tokens, tt.size)
+			if n := len(c.keys()); n < tt.atLeast || n > tt.atMost {
+				t.Errorf("%d tokens, want %d to %d", n, tt.atLeast, tt.atMost)
+			}
+			held, sum := c.heldBytes()
+			if held != sum || held > tt.bound || len(c.shards) != tt.shards {
+				t.Errorf("%d bytes are counted for %d in %d shards, want at most %d in %d", held, sum, len(c.shards), tt.bound, tt.shards)
+			}
+		})
+	}
+	t.Run("JV-35/M8_a_token_that_grew_too_large_is_gone", func(t *testing.T) {
+		c := load(64, 65_536, 1, 10)
+		c.put(sha256.Sum256([]byte("0")), seen{facts: &Token{payload: strings.Repeat("x", 65_536)}})
+		if held, _ := c.heldBytes(); held != 0 || len(c.keys()) != 0 {
+			t.Errorf("%d bytes in %d entries", held, len(c.keys()))
+		}
+	})
+	t.Run("JV-35/M8_dropped_bytes_are_given_back", func(t *testing.T) {
+		c := load(64, 65_536, 3, 100)
+		for n := range 3 {
+			c.drop(sha256.Sum256(fmt.Append(nil, n)))
+		}
+		if held, _ := c.heldBytes(); held != 0 {
+			t.Errorf("%d bytes of no entry", held)
+		}
+	})
+	t.Run("JV-35/M8_the_last_used_stay", func(t *testing.T) {
+		c := load(2, 65_536, 2, 10)
+		c.get(sha256.Sum256([]byte("0")))
+		c.put(sha256.Sum256([]byte("2")), seen{facts: &Token{}})
+		_, first := c.get(sha256.Sum256([]byte("0")))
+		_, second := c.get(sha256.Sum256([]byte("1")))
+		if !first || second {
+			t.Errorf("used lately: %v, not used: %v", first, second)
+		}
+	})
+}
+
+// TestCacheAccounting: what an entry is said to take is no less than what it takes.
+func TestCacheAccounting(t *testing.T) {
+	for name, claims := range map[string]string{
+		"short":    `"x":1`,
+		"long":     `"x":"` + strings.Repeat("x", 4000) + `"`,
+		"escapes":  `"acr":"` + strings.Repeat(`\u0041`, 500) + `"`,
+		"lists":    `"roles":["` + strings.Repeat(`r","`, 300) + `"],"amr":["a","b","c"]`,
+		"one_over": `"roles":["` + strings.Repeat(`r","`, 257) + `"]`,
+	} {
+		t.Run("JV-35/M8_"+name, func(t *testing.T) {
+			const tokens = 500
+			i := newInside(t, tokens)
+			i.v.only.cache.bytes = 64 << 20
+			raws := make([]string, tokens)
+			for n := range raws {
+				raws[n] = i.sign(fmt.Sprintf(`,"jti":"%d",%s`, n, claims))
+			}
+			i.accept(t, raws[0]) // opens the cache and the desk
+			before := inUse()
+			for _, raw := range raws[1:] {
+				i.accept(t, raw)
+			}
+			taken := inUse() - before
+			if held, _ := i.v.only.cache.heldBytes(); taken > held {
+				t.Errorf("%d bytes are in use, and %d are counted", taken, held)
+			}
+			if len(i.v.only.cache.keys()) != tokens {
+				t.Error("some tokens were not kept")
+			}
+			runtime.KeepAlive(raws)
+		})
+	}
+}
+
+func inUse() int {
+	var m runtime.MemStats
+	runtime.GC()
+	runtime.GC()
+	runtime.ReadMemStats(&m)
+	return int(m.HeapAlloc)
+}
+
+// TestDeskIsWiped: what lies on the desk would be enough to make the token again.
+func TestDeskIsWiped(t *testing.T) {
+	i := newInside(t, 0)
+	for name, raw := range map[string]string{
+		"SE-12/accepted":      i.token("a"),
+		"SE-12/bad_signature": i.token("b")[:200] + i.token("c")[200:],
+		"SE-12/not_base64":    i.token("d") + "!",
+		"SE-12/two_segments":  "a.b",
+		"SE-12/many_claims":   i.sign(`,"jti":"e"` + strings.Repeat(`,"x":0`, 1) + manyMembers(100)),
+	} {
+		t.Run(name, func(t *testing.T) {
+			d := desks.New().(*desk)
+			u, err := d.parse(raw, d.lay(raw))
+			if err == nil {
+				_, _ = i.set.verify(u)
+			}
+			d.clear()
+			for _, b := range slices.Concat(d.token, d.text, d.sig) {
+				if b != 0 {
+					t.Fatal("a byte was left")
+				}
+			}
+			if d.input != nil || d.signature != nil || d.payload != "" || d.header != (header{}) || !reflect.ValueOf(d.head).IsZero() || !reflect.ValueOf(d.claims).IsZero() {
+				t.Error("a part of the token was left")
+			}
+		})
+	}
+}
+
+func manyMembers(n int) string {
+	var b strings.Builder
+	for i := range n {
+		fmt.Fprintf(&b, `,"m%d":%d`, i, i)
+	}
+	return b.String()
 }

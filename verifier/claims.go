@@ -3,7 +3,6 @@
 package verifier
 
 import (
-	"bytes"
 	"slices"
 	"time"
 
@@ -16,6 +15,13 @@ func missing(claim string) error { return fail(ErrMissingClaim, "%s is missing",
 
 func invalid(claim, why string) error { return fail(ErrInvalidClaim, "%s: %s", claim, why) }
 
+// draft is a Token that is being filled.
+type draft struct {
+	*Token
+	actor *Actor   // its place, until it is known whether there is one
+	room  []string // for the lists
+}
+
 // readClaims turns the payload, whose signature has been verified, into a Token,
 // and applies the rules of the issuer: kind of token, audience, time, then the
 // other claims.
@@ -23,24 +29,83 @@ func (is *issuer) readClaims(u *unverified) (*Token, error) {
 	if err := is.checkMarks(u.claims); err != nil {
 		return nil, err
 	}
-	// A copy, because u.payload shares its memory with the signature: what is kept
-	// of a token must not be enough to make it again (RFC 9700 §4.9.3).
-	t := &Token{Issuer: is.name, payload: bytes.Clone(u.payload), implies: is.implies}
-	for _, step := range []func(*Token, strictjson.Object) error{
-		is.readAudience,
-		is.readTimes,
-		is.readIdentity,
-		is.readScopes,
-		readConfirmation,
-		readActor,
-		is.checkDemands,
-	} {
-		if err := step(t, u.claims); err != nil {
-			return nil, err
+	t := newDraft(is.listed(u.claims))
+	t.Issuer, t.payload, t.implies = is.name, u.payload, is.implies
+	if err := is.fill(&t, u.claims); err != nil {
+		return nil, err
+	}
+	return t.Token, nil
+}
+
+func (is *issuer) fill(t *draft, claims strictjson.Object) error {
+	if err := is.readAudience(t, claims); err != nil {
+		return err
+	}
+	if err := is.readTimes(t.Token, claims); err != nil {
+		return err
+	}
+	if err := is.readIdentity(t.Token, claims); err != nil {
+		return err
+	}
+	if err := is.readScopes(t, claims); err != nil {
+		return err
+	}
+	if err := readConfirmation(t.Token, claims); err != nil {
+		return err
+	}
+	if err := readActor(t, claims); err != nil {
+		return err
+	}
+	if err := is.checkDemands(claims); err != nil {
+		return err
+	}
+	is.readUser(t, claims)
+	return nil
+}
+
+// listed is how many strings all lists of a token take, at most.
+func (is *issuer) listed(claims strictjson.Object) (n int) {
+	if val, ok := claims.Get("aud"); ok {
+		n += countTexts(val)
+	}
+	if val, ok := claims.Get("amr"); ok {
+		n += countTexts(val)
+	}
+	for _, path := range [...]ClaimPath{is.names.Scopes, is.names.Roles, is.names.Groups, is.names.Entitlements} {
+		if val, found, _ := path.find(claims); found {
+			n += countTexts(val)
 		}
 	}
-	is.readUser(t, u.claims)
-	return t, nil
+	return n
+}
+
+// countTexts counts the elements of an array and the words of a string.
+func countTexts(val strictjson.Value) int {
+	if text, ok := val.Text(); ok {
+		return max(countWords(text), 1)
+	}
+	n, _ := val.Count()
+	return n
+}
+
+// texts is an array that holds strings only; false for anything else.
+func (t *draft) texts(val strictjson.Value) ([]string, bool) {
+	list, ok := val.AppendTexts(t.room[:0])
+	if !ok {
+		return nil, false
+	}
+	return t.take(list), true
+}
+
+// take keeps a list that was made at the front of the room, or has memory of its own
+// because it was too long for that.
+func (t *draft) take(list []string) []string {
+	n := len(list)
+	if n == 0 {
+		return []string{}
+	}
+	t.room = t.room[min(n, len(t.room)):]
+	return list[:n:n]
 }
 
 // checkMarks refuses other kinds of JWT where typ does not tell them apart (RFC
@@ -73,14 +138,14 @@ var otherKinds = map[string]bool{"id": true, "refresh": true, "offline": true, "
 // readAudience reads aud and looks for a configured audience in it (RFC 7519
 // §4.1.3, RFC 9068 §4). Where the configuration checks clients instead, aud may
 // be absent but not of a wrong type.
-func (is *issuer) readAudience(t *Token, obj strictjson.Object) error {
+func (is *issuer) readAudience(t *draft, obj strictjson.Object) error {
 	val, present := obj.Get("aud")
 	lenient := is.clients != nil || is.skipAud
 	if !present && !lenient {
 		return missing("aud")
 	}
 	if present {
-		aud, ok := oneOrMore(val)
+		aud, ok := t.oneOrMore(val)
 		if !ok || (len(aud) == 0 && !lenient) {
 			return invalid("aud", "neither a string nor a non-empty array of strings")
 		}
@@ -97,11 +162,11 @@ func (is *issuer) readAudience(t *Token, obj strictjson.Object) error {
 	return fail(ErrAudience, "aud names none of Config.Audience (compared exactly)")
 }
 
-func oneOrMore(val strictjson.Value) ([]string, bool) {
+func (t *draft) oneOrMore(val strictjson.Value) ([]string, bool) {
 	if s, ok := val.Text(); ok {
-		return []string{s}, true
+		return t.take(append(t.room[:0], s)), true
 	}
-	return val.Texts()
+	return t.texts(val)
 }
 
 // checkClient stands in for the audience check where an issuer gives no usable
@@ -174,25 +239,24 @@ func (is *issuer) readIdentity(t *Token, obj strictjson.Object) (err error) {
 // other character outside the scope-token set of RFC 6749 §3.3 is not, since
 // parsers disagree about it. An element of an array, which only a Mapping allows, is
 // one scope and not split: that would grant what the issuer may not have meant.
-func (is *issuer) readScopes(t *Token, obj strictjson.Object) error {
+func (is *issuer) readScopes(t *draft, obj strictjson.Object) error {
 	path, valid := is.names.Scopes, false
 	val, found, err := path.find(obj)
 	if !found {
 		return err
 	}
-	text, isText := val.Text()
-	list, isList := val.Texts()
-	switch {
-	case isText:
-		t.Scopes, valid = splitScopes(text)
-	case isList && is.names.scopeLists:
-		t.Scopes, valid = wholeScopes(list)
-	default:
+	var list []string
+	if text, isText := val.Text(); isText {
+		list, valid = splitScopes(t.room[:0], text)
+	} else if whole, isList := val.AppendTexts(t.room[:0]); isList && is.names.scopeLists {
+		list, valid = wholeScopes(whole)
+	} else {
 		return invalid(path.label(), "not a string, nor an array of strings where Config.Mapping.Scopes allows it")
 	}
 	if !valid {
 		return invalid(path.label(), "holds a character that no scope may have")
 	}
+	t.Scopes = t.take(list)
 	return nil
 }
 
@@ -206,7 +270,7 @@ func wholeScopes(list []string) (scopes []string, ok bool) {
 }
 
 // checkDemands applies Config.RequiredClaims.
-func (is *issuer) checkDemands(_ *Token, obj strictjson.Object) error {
+func (is *issuer) checkDemands(obj strictjson.Object) error {
 	for _, d := range is.demands {
 		val, found, err := d.Path.find(obj)
 		text, isText := val.Text()
@@ -262,7 +326,7 @@ func thumbprint(cnf strictjson.Object, member string, faulty *bool) string {
 
 // readActor reads the outermost act only: actors nested in it are history, not
 // grounds for a decision (RFC 8693 §4.1).
-func readActor(t *Token, obj strictjson.Object) error {
+func readActor(t *draft, obj strictjson.Object) error {
 	val, ok := obj.Get("act")
 	if !ok {
 		return nil
@@ -271,7 +335,8 @@ func readActor(t *Token, obj strictjson.Object) error {
 	if !ok {
 		return invalid("act", "not an object")
 	}
-	t.Actor = &Actor{Issuer: textOf(act, "iss"), Subject: textOf(act, "sub"), ClientID: textOf(act, "client_id")}
+	*t.actor = Actor{Issuer: textOf(act, "iss"), Subject: textOf(act, "sub"), ClientID: textOf(act, "client_id")}
+	t.Actor = t.actor
 	return nil
 }
 
@@ -283,31 +348,34 @@ func textOf(obj strictjson.Object, name string) string {
 
 // readUser reads what describes the user and the login. A claim of another form
 // leaves its field empty, so that rules on it fail (RFC 9068 §2.2.1, §2.2.3.1).
-func (is *issuer) readUser(t *Token, obj strictjson.Object) {
+func (is *issuer) readUser(t *draft, obj strictjson.Object) {
 	t.ACR = textOf(obj, "acr")
 	if val, ok := obj.Get("amr"); ok {
-		t.AMR, _ = val.Texts()
+		t.AMR, _ = t.texts(val)
 	}
 	if val, ok := obj.Get("auth_time"); ok {
 		t.AuthTime, _ = val.NumericDate()
 	}
-	t.Roles = names(obj, is.names.Roles)
-	t.Groups = names(obj, is.names.Groups)
-	t.Entitlements = names(obj, is.names.Entitlements)
+	t.Roles = t.names(obj, is.names.Roles)
+	t.Groups = t.names(obj, is.names.Groups)
+	t.Entitlements = t.names(obj, is.names.Entitlements)
 }
 
 // names reads an array of strings, or of objects with a string value, as RFC 7643
 // §4.1.2 and RFC 9068 §2.2.3.1 have them.
-func names(obj strictjson.Object, path ClaimPath) []string {
-	val, _, _ := path.find(obj)
-	if list, ok := val.Texts(); ok {
+func (t *draft) names(obj strictjson.Object, path ClaimPath) []string {
+	val, found, _ := path.find(obj)
+	if !found {
+		return nil
+	}
+	if list, ok := t.texts(val); ok {
 		return list
 	}
 	elements, ok := val.Elements()
 	if !ok {
 		return nil
 	}
-	list := make([]string, 0, len(elements))
+	list := t.room[:0]
 	for _, el := range elements {
 		if member, isObject := el.Object(); isObject {
 			el, _ = member.Get("value")
@@ -318,5 +386,5 @@ func names(obj strictjson.Object, path ClaimPath) []string {
 		}
 		list = append(list, text)
 	}
-	return list
+	return t.take(list)
 }

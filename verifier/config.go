@@ -67,6 +67,10 @@ type Config struct {
 	// CacheEntries bounds the cache of verified tokens. 0 means 4,096, negative turns
 	// it off, at most 1,000,000.
 	CacheEntries int
+	// CacheBytes bounds the memory of that cache: about 1,000 bytes for each token beside
+	// its claims. 0 means 4,096 bytes for each of CacheEntries; at least 65,536. A token
+	// that alone takes more than a thirty-second part of it may not be kept.
+	CacheBytes int
 	// Now is the clock for token times. nil means time.Now. Safe for concurrent use.
 	Now func() time.Time
 	// OnEvent is called synchronously, possibly by many goroutines at once, with

@@ -17,7 +17,7 @@ func FuzzScope(f *testing.F) {
 	}
 	grammar := regexp.MustCompile(`^[\x20\x21\x23-\x5b\x5d-\x7e]*$`)
 	f.Fuzz(func(t *testing.T, s string) {
-		scopes, ok := splitScopes(s)
+		scopes, ok := splitScopes(nil, s)
 		if ok != grammar.MatchString(s) {
 			t.Fatalf("accepted: %v", ok)
 		}

@@ -21,8 +21,8 @@ type header struct {
 	hasKid bool
 }
 
-func readHeader(data []byte) (header, error) {
-	obj, err := strictjson.ParseObject(data)
+func readHeader(text string, r *strictjson.Reader) (header, error) {
+	obj, err := r.Read(text)
 	if err != nil {
 		return header{}, fail(ErrMalformedToken, "header: %w", err)
 	}

@@ -4,7 +4,6 @@ package verifier
 
 import (
 	"context"
-	"crypto/sha256"
 	"time"
 )
 
@@ -12,6 +11,7 @@ import (
 // here, so that nothing of another can be mixed in (RFC 8725 §3.8).
 type issuer struct {
 	name       string
+	hint       *string // the name, in memory of its own
 	keys       KeySource
 	algorithms map[string]bool
 	types      map[string]bool // normalized; "" stands for no typ at all
@@ -33,7 +33,7 @@ type issuer struct {
 }
 
 // firstSight verifies a token that is not in the cache, and puts it there.
-func (is *issuer) firstSight(ctx context.Context, u *unverified, digest [sha256.Size]byte) (*Token, error) {
+func (is *issuer) firstSight(ctx context.Context, u *unverified, digest digest) (*Token, error) {
 	if err := is.checkHeader(u.header); err != nil {
 		return nil, err
 	}
@@ -45,7 +45,10 @@ func (is *issuer) firstSight(ctx context.Context, u *unverified, digest [sha256.
 	if err != nil {
 		return nil, err
 	}
-	is.cache.put(digest, &seen{facts: facts, set: set, key: key})
+	if !is.cache.on() {
+		return facts, nil
+	}
+	is.cache.put(digest, seen{facts: facts, set: set, key: key})
 	return facts.clone(), nil
 }
 

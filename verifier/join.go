@@ -33,7 +33,9 @@ func Join(vs ...*Verifier) (*Verifier, error) {
 		for _, is := range joined.issuers {
 			joined.only = is
 		}
+		return joined, nil
 	}
+	joined.hints = newHints(len(joined.issuers) + joined.tenants.places())
 	return joined, nil
 }
 

@@ -65,7 +65,7 @@ func walk(t *testing.T, payload string, path ClaimPath) (at any, exists bool) {
 func checkMapped(t *testing.T, obj strictjson.Object, path ClaimPath, want any) {
 	t.Helper()
 	is := &issuer{names: namesOf(Mapping{Scopes: path, Roles: path})}
-	tok := &Token{}
+	tok := &draft{Token: &Token{}}
 	if err := is.readScopes(tok, obj); err == nil {
 		var allowed []string
 		switch v := want.(type) {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"math"
 	"net/url"
 	"slices"
 	"strings"
@@ -24,6 +25,8 @@ const (
 	maxMaxBytes     = 65_536
 	defaultEntries  = 4_096
 	maxEntries      = 1_000_000
+	bytesPerEntry   = 4_096
+	minCacheBytes   = 65_536
 )
 
 // faults collects everything that is wrong with a configuration, so that it can
@@ -62,8 +65,10 @@ func buildIssuer(f *faults, cfg Config, defaults []string) (*issuer, error) {
 	if len(algorithms) == 0 {
 		algorithms = defaults
 	}
+	name := cfg.Issuer
 	is := &issuer{
 		name:       cfg.Issuer,
+		hint:       &name,
 		keys:       cfg.Keys,
 		algorithms: algorithmSet(algorithms),
 		types:      types(cfg),
@@ -77,7 +82,7 @@ func buildIssuer(f *faults, cfg Config, defaults []string) (*issuer, error) {
 		maxBytes:   orDefault(cfg.MaxTokenBytes, defaultMaxBytes),
 		now:        cfg.Now,
 		onEvent:    cfg.OnEvent,
-		cache:      tokenCache{entries: orDefault(cfg.CacheEntries, defaultEntries)},
+		cache:      tokenCache{entries: orDefault(cfg.CacheEntries, defaultEntries), bytes: cacheBytes(cfg)},
 	}
 	if len(cfg.Clients) > 0 {
 		is.clients = setOf(cfg.Clients)
@@ -103,6 +108,11 @@ func orDefault[T int | time.Duration](v, def T) T {
 		return 0
 	}
 	return v
+}
+
+func cacheBytes(cfg Config) int {
+	entries := orDefault(cfg.CacheEntries, defaultEntries)
+	return orDefault(cfg.CacheBytes, min(entries, math.MaxInt/bytesPerEntry)*bytesPerEntry)
 }
 
 // anyAlgorithm is what issuers without a list of their own share.
@@ -281,6 +291,9 @@ func checkNumbers(f *faults, cfg Config) {
 	}
 	if cfg.CacheEntries > maxEntries {
 		f.field("CacheEntries is over %d: choose a smaller value, or 0 for %d", maxEntries, defaultEntries)
+	}
+	if n := cfg.CacheBytes; n != 0 && n < minCacheBytes {
+		f.field("CacheBytes is below %d: choose a larger value, or 0 for %d for each of CacheEntries; a negative CacheEntries turns the cache off", minCacheBytes, bytesPerEntry)
 	}
 }
 

@@ -11,9 +11,9 @@ import (
 	"github.com/bearerguard/bearerguard/internal/scopetoken"
 )
 
-// splitScopes returns the scope tokens of s in order, without duplicates.
-func splitScopes(s string) (scopes []string, ok bool) {
-	scopes = make([]string, 0, countWords(s))
+// splitScopes appends the scope tokens of s in order, without duplicates, to scopes,
+// which is empty and has room for countWords(s).
+func splitScopes(scopes []string, s string) ([]string, bool) {
 	start := -1
 	for i := range len(s) {
 		switch {

@@ -28,7 +28,7 @@ func (is *issuer) verifySignature(ctx context.Context, u *unverified) (*KeySet, 
 	}
 	newer, err := is.currentKeys(ctx, &Miss{Set: set, KeyID: u.header.kid})
 	if err != nil {
-		if errors.Is(verr, ErrSignature) && set.knows(u.header) {
+		if errors.Is(verr, ErrSignature) && set.knows(&u.header) {
 			return nil, nil, verr // the key was known: no newer set is needed to say no
 		}
 		return nil, nil, err
@@ -76,43 +76,53 @@ func classifySource(err error) error {
 
 // verify tries the candidates for u and returns the key that signed it.
 func (s *KeySet) verify(u *unverified) (*jose.Key, error) {
-	keys, more := s.candidates(u.header)
-	for _, k := range keys {
+	tried := 0
+	for i := range s.keys {
+		k := &s.keys[i]
+		if !k.suits(&u.header) {
+			continue
+		}
+		if tried == maxAttempts {
+			return nil, refuseAfter(tried, !u.header.hasKid)
+		}
+		tried++
 		if k.Verify(u.header.alg, u.input, u.signature) {
-			return k, nil
+			return k.Key, nil
 		}
 	}
-	switch {
-	case len(keys) == 0:
-		return nil, fail(ErrUnknownKey, "no key of the issuer fits the token's kid and alg")
-	case more && !u.header.hasKid:
-		return nil, fail(ErrUnknownKey, "no kid, and more than %d keys fit", maxAttempts)
-	}
-	return nil, fail(ErrSignature, "no key that fits the token verifies it")
+	return nil, refuseAfter(tried, false)
 }
 
-// candidates selects by exact kid, without kid by algorithm alone (RFC 7515
-// §4.1.4). A key configured locally without kid is a candidate for any kid.
-func (s *KeySet) candidates(h header) (keys []*jose.Key, more bool) {
-	for _, k := range s.keys {
-		named := k.HasID && k.ID == h.kid
-		if h.hasKid && !named && !(k.local && !k.HasID) {
-			continue
-		}
-		if !k.Fits(h.alg) {
-			continue
-		}
-		if len(keys) == maxAttempts {
-			return keys, true
-		}
-		keys = append(keys, k.Key)
+// refuseAfter says why no key was found after so many attempts; untried: among keys
+// that were not tried might be the one.
+func refuseAfter(attempts int, untried bool) error {
+	switch {
+	case attempts == 0:
+		return &Error{Class: ErrUnknownKey, Cause: errNoKey}
+	case untried:
+		return fail(ErrUnknownKey, "no kid, and more than %d keys fit", maxAttempts)
 	}
-	return keys, false
+	return &Error{Class: ErrSignature, Cause: errNoSignature}
+}
+
+var (
+	errNoKey       = errors.New("no key of the issuer fits the token's kid and alg")
+	errNoSignature = errors.New("no key that fits the token verifies it")
+)
+
+// suits selects by exact kid, without kid by algorithm alone (RFC 7515 §4.1.4). A key
+// configured locally without kid is a candidate for any kid.
+func (k *candidate) suits(h *header) bool {
+	named := k.HasID && k.ID == h.kid
+	if h.hasKid && !named && !(k.local && !k.HasID) {
+		return false
+	}
+	return k.Fits(h.alg)
 }
 
 // knows tells whether s has the very key that the token names (KS-20). One without
 // kid only might be it: then the key can be in a newer set (KS-21).
-func (s *KeySet) knows(h header) bool {
+func (s *KeySet) knows(h *header) bool {
 	return h.hasKid && slices.ContainsFunc(s.keys, func(k candidate) bool {
 		return k.HasID && k.ID == h.kid && k.Fits(h.alg)
 	})

@@ -4,7 +4,6 @@ package verifier
 
 import (
 	"context"
-	"crypto/sha256"
 	"errors"
 	"strings"
 	"time"
@@ -93,7 +92,7 @@ func NewTenants(cfg Tenants) (*Verifier, error) {
 		}
 	}
 	ts := newTenants(cfg)
-	return &Verifier{tenants: ts, maxBytes: ts.maxBytes, onEvent: ts.onEvent}, nil
+	return &Verifier{tenants: ts, hints: newHints(ts.size), maxBytes: ts.maxBytes, onEvent: ts.onEvent}, nil
 }
 
 func (cfg Tenants) check() error {
@@ -116,7 +115,7 @@ func (cfg Tenants) check() error {
 // authenticate is [Verifier.authenticate] for an iss that no configured issuer has.
 // Before Accept said yes, the iss is told to nobody; afterwards the application has
 // named it its own.
-func (ts *tenants) authenticate(ctx context.Context, iss string, u *unverified, size int, digest [sha256.Size]byte) (*Token, *issuer, error) {
+func (ts *tenants) authenticate(ctx context.Context, iss string, u *unverified, size int, digest digest) (*Token, *issuer, error) {
 	if len(iss) > maxIssuerBytes {
 		return nil, nil, fail(ErrIssuer, "iss is longer than %d bytes", maxIssuerBytes)
 	}

@@ -69,6 +69,14 @@ func newTenants(cfg Tenants) *tenants {
 	return ts
 }
 
+// places is how many tenants are kept at most.
+func (ts *tenants) places() int {
+	if ts == nil {
+		return 0
+	}
+	return ts.size
+}
+
 // shelf is a memory of tenants in an order.
 type shelf = *lru.Cache[string, *tenant]
 

@@ -3,11 +3,10 @@
 package verifier
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
-	"slices"
+	"strings"
 	"time"
 
 	"github.com/bearerguard/bearerguard/internal/strictjson"
@@ -53,7 +52,7 @@ type Token struct {
 	// Binding is the sender constraint that this request proved. Zero if none.
 	Binding Binding
 
-	payload   []byte  // the verified bytes, never changed
+	payload   string  // the verified bytes
 	implies   implied // Config.Implies, closed over
 	bound     bool    // cnf is present
 	faultyCnf bool    // cnf holds no understood member, or a malformed thumbprint
@@ -80,19 +79,6 @@ type Binding struct {
 	Kind string
 	// Thumbprint is the verified key's or certificate's SHA-256, as 32 raw bytes.
 	Thumbprint string
-}
-
-// clone makes a copy for one request; what handlers do to it stays there.
-func (t *Token) clone() *Token {
-	c := *t
-	for _, list := range []*[]string{&c.Audience, &c.Scopes, &c.AMR, &c.Roles, &c.Groups, &c.Entitlements} {
-		*list = slices.Clone(*list)
-	}
-	if t.Actor != nil {
-		actor := *t.Actor
-		c.Actor = &actor
-	}
-	return &c
 }
 
 // bind is the sender-constraint step. A cnf that is not understood is refused
@@ -128,13 +114,13 @@ func (t *Token) bind(ctx context.Context, confirm func(context.Context, *Token) 
 // Like encoding/json, Decode fills a struct field plan also from a claim PLAN; where
 // that matters, decode into a map. The fields of Token are read by exact name.
 func (t *Token) Decode(dst any) error {
-	if t == nil || t.payload == nil {
+	if t == nil || t.payload == "" {
 		return fail(ErrInvalidClaim, "no verified claims: this Token was not made by a Verifier")
 	}
 	if strictjson.FoldClash(t.payload) {
 		return fail(ErrInvalidClaim, "two claim names differ by case only")
 	}
-	dec := json.NewDecoder(bytes.NewReader(t.payload))
+	dec := json.NewDecoder(strings.NewReader(t.payload))
 	dec.UseNumber()
 	err := dec.Decode(dst)
 	if err == nil {

@@ -6,9 +6,6 @@ import (
 	"context"
 	"crypto/sha256"
 	"errors"
-
-	"github.com/bearerguard/bearerguard/internal/compact"
-	"github.com/bearerguard/bearerguard/internal/strictjson"
 )
 
 // Verifier verifies access tokens. It is immutable and safe for concurrent use.
@@ -17,6 +14,7 @@ type Verifier struct {
 	issuers  map[string]*issuer
 	tenants  *tenants    // asked for an issuer that is not configured; nil: none
 	only     *issuer     // the issuer, if there is just one and no tenants
+	hints    *hints      // nil if there is an only one
 	maxBytes int         // the largest limit of all issuers
 	onEvent  func(Event) // for refusals that concern no configured issuer
 }
@@ -104,23 +102,33 @@ func (v *Verifier) check(ctx context.Context, raw string, confirm func(context.C
 // network, then key and signature, then claims.
 func (v *Verifier) authenticate(ctx context.Context, raw string) (*Token, *issuer, error) {
 	if len(raw) > v.maxBytes {
-		return nil, v.only, fail(ErrMalformedToken, "longer than Config.MaxTokenBytes")
+		return nil, v.only, &Error{Class: ErrMalformedToken, Cause: errTooLong}
 	}
-	digest := sha256.Sum256([]byte(raw))
-	if v.only != nil {
-		if tok, err := v.only.seenBefore(ctx, digest); tok != nil || err != nil {
-			return tok, v.only, err
-		}
+	d := desks.Get().(*desk)
+	defer d.clear()
+	token := d.lay(raw)
+	var digest digest
+	if v.only == nil || v.only.cache.on() {
+		digest = sha256.Sum256(token)
 	}
-	u, err := parse(raw)
+	if tok, is, err := v.seenBefore(ctx, digest); tok != nil || err != nil {
+		return tok, is, err
+	}
+	u, err := d.parse(raw, token)
 	if err != nil {
 		return nil, v.only, err
 	}
-	return v.byIssuer(ctx, u, len(raw), digest)
+	tok, is, err := v.byIssuer(ctx, u, len(raw), digest)
+	if err == nil && v.only == nil {
+		v.hints.put(digest, is)
+	}
+	return tok, is, err
 }
 
+var errTooLong = errors.New("longer than Config.MaxTokenBytes")
+
 // byIssuer goes on with the issuer that u names.
-func (v *Verifier) byIssuer(ctx context.Context, u *unverified, size int, digest [sha256.Size]byte) (*Token, *issuer, error) {
+func (v *Verifier) byIssuer(ctx context.Context, u *unverified, size int, digest digest) (*Token, *issuer, error) {
 	iss, err := u.issuer()
 	if err != nil {
 		return nil, v.only, err
@@ -141,7 +149,7 @@ func (v *Verifier) byIssuer(ctx context.Context, u *unverified, size int, digest
 }
 
 // authenticate verifies a token of which no more is known than its issuer.
-func (is *issuer) authenticate(ctx context.Context, u *unverified, size int, digest [sha256.Size]byte) (*Token, error) {
+func (is *issuer) authenticate(ctx context.Context, u *unverified, size int, digest digest) (*Token, error) {
 	if size > is.maxBytes {
 		return nil, fail(ErrMalformedToken, "longer than Config.MaxTokenBytes of its issuer")
 	}
@@ -149,55 +157,6 @@ func (is *issuer) authenticate(ctx context.Context, u *unverified, size int, dig
 		return tok, err
 	}
 	return is.firstSight(ctx, u, digest)
-}
-
-// unverified is a token whose structure is sound and whose signature has not
-// been looked at: nothing in it may be believed (RFC 8725 §3.10).
-type unverified struct {
-	input     string // what is signed
-	signature []byte
-	header    header
-	payload   []byte
-	claims    strictjson.Object
-}
-
-func parse(raw string) (*unverified, error) {
-	parts, err := compact.Split(raw)
-	if errors.Is(err, compact.ErrFiveSegments) {
-		return nil, fail(ErrMalformedToken, "an encrypted token (five segments); decryption is not enabled")
-	}
-	if err != nil {
-		return nil, &Error{Class: ErrMalformedToken, Cause: err}
-	}
-	h, err := readHeader(parts.Header)
-	if err != nil {
-		return nil, err
-	}
-	claims, err := strictjson.ParseObject(parts.Payload)
-	if err != nil {
-		return nil, fail(ErrMalformedToken, "payload: %w", err)
-	}
-	return &unverified{
-		input:     parts.SigningInput,
-		signature: parts.Signature,
-		header:    h,
-		payload:   parts.Payload,
-		claims:    claims,
-	}, nil
-}
-
-// issuer is the iss by which the issuer is selected: compared code point for code
-// point (RFC 9068 §4). One that is not configured causes no network access.
-func (u *unverified) issuer() (string, error) {
-	val, ok := u.claims.Get("iss")
-	if !ok {
-		return "", missing("iss")
-	}
-	iss, ok := val.Text()
-	if !ok {
-		return "", invalid("iss", "not a string")
-	}
-	return iss, nil
 }
 
 // report tells the hook of the issuer concerned about the decision. What it

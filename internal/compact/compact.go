@@ -25,35 +25,33 @@ var (
 // §3.5). It still skips CR and LF, which decode looks for.
 var strict = base64.RawURLEncoding.Strict()
 
-// Parts are the decoded segments of a token. The three slices share one array.
-type Parts struct {
-	// SigningInput is the header and payload segments as received, with their dot
-	// (RFC 7515 §5.2 step 8).
-	SigningInput string
-	Header       []byte
-	Payload      []byte
-	Signature    []byte
+// Segments are the three segments of a token, as received.
+type Segments struct {
+	// SigningInput is the header and payload segments with their dot (RFC 7515 §5.2
+	// step 8).
+	SigningInput               string
+	Header, Payload, Signature string
 }
 
-// Split takes raw apart. It accepts exactly three non-empty segments of strict
-// base64url; an empty payload would be detached content (RFC 7515 App. F), an empty
-// signature an unsecured token. Five segments are [ErrFiveSegments]. No error quotes
-// raw. The work is linear and the memory at most three quarters of len(raw).
-func Split(raw string) (Parts, error) {
+// Cut takes raw apart without decoding it. It accepts exactly three non-empty segments:
+// an empty payload would be detached content (RFC 7515 App. F), an empty signature an
+// unsecured token. Five segments are [ErrFiveSegments]. No error quotes raw. It
+// allocates nothing.
+func Cut(raw string) (Segments, error) {
 	// At most five cuts, however many dots there are.
 	header, rest, _ := strings.Cut(raw, ".")
 	payload, rest, _ := strings.Cut(rest, ".")
 	signature, rest, more := strings.Cut(rest, ".")
 	if more {
-		return Parts{}, tooMany(rest)
+		return Segments{}, tooMany(rest)
 	}
 	if header == "" || payload == "" || signature == "" {
 		if strings.Count(raw, ".") != 2 {
-			return Parts{}, errSegments
+			return Segments{}, errSegments
 		}
-		return Parts{}, errEmpty
+		return Segments{}, errEmpty
 	}
-	return decodeAll(raw, header, payload, signature)
+	return Segments{raw[:len(header)+1+len(payload)], header, payload, signature}, nil
 }
 
 // tooMany tells what is wrong with a text of more than three segments; rest is what
@@ -66,16 +64,31 @@ func tooMany(rest string) error {
 	return errSegments
 }
 
-func decodeAll(raw, header, payload, signature string) (Parts, error) {
-	h, p, s := decodedLen(header), decodedLen(payload), decodedLen(signature)
+// Parts are the decoded segments of a token. The three slices share one array.
+type Parts struct {
+	// SigningInput is that of [Segments].
+	SigningInput string
+	Header       []byte
+	Payload      []byte
+	Signature    []byte
+}
+
+// Split is [Cut] and decodes the segments, which must be strict base64url. The work is
+// linear and the memory at most three quarters of len(raw).
+func Split(raw string) (Parts, error) {
+	cut, err := Cut(raw)
+	if err != nil {
+		return Parts{}, err
+	}
+	h, p, s := DecodedLen(cut.Header), DecodedLen(cut.Payload), DecodedLen(cut.Signature)
 	all := make([]byte, h+p+s)
 	parts := Parts{
-		SigningInput: raw[:len(header)+1+len(payload)],
+		SigningInput: cut.SigningInput,
 		Header:       all[:h:h],
 		Payload:      all[h : h+p : h+p],
 		Signature:    all[h+p:],
 	}
-	if !decode(parts.Header, header) || !decode(parts.Payload, payload) || !decode(parts.Signature, signature) {
+	if !decode(parts.Header, cut.Header) || !decode(parts.Payload, cut.Payload) || !decode(parts.Signature, cut.Signature) {
 		return Parts{}, errBase64
 	}
 	return parts, nil
@@ -84,16 +97,26 @@ func decodeAll(raw, header, payload, signature string) (Parts, error) {
 // Decode decodes strict base64url without padding (RFC 7515 §2): no CR or LF, no
 // length of 1 mod 4, no non-zero trailing bits. "" decodes to no bytes.
 func Decode(segment string) ([]byte, error) {
-	out := make([]byte, decodedLen(segment))
-	if !decode(out, segment) {
-		return nil, errBase64
-	}
-	return out, nil
+	return DecodeInto(nil, segment)
 }
 
-func decodedLen(segment string) int { return base64.RawURLEncoding.DecodedLen(len(segment)) }
+// DecodeInto is [Decode], and writes into buf if that has room for the bytes. The result
+// has its own memory otherwise.
+func DecodeInto(buf []byte, segment string) ([]byte, error) {
+	n := DecodedLen(segment)
+	if n > len(buf) {
+		buf = make([]byte, n)
+	}
+	if !decode(buf[:n], segment) {
+		return nil, errBase64
+	}
+	return buf[:n:n], nil
+}
 
-// decode fills dst, which has decodedLen(segment) bytes.
+// DecodedLen is how many bytes segment stands for, if it decodes.
+func DecodedLen(segment string) int { return base64.RawURLEncoding.DecodedLen(len(segment)) }
+
+// decode fills dst, which has DecodedLen(segment) bytes.
 func decode(dst []byte, segment string) bool {
 	if strings.IndexByte(segment, '\n') >= 0 || strings.IndexByte(segment, '\r') >= 0 {
 		return false

@@ -64,7 +64,8 @@ func readKey(jwk []byte) (key, error) {
 	if err != nil {
 		return key{}, err
 	}
-	return key{k.ID, k.HasID, k.Public(), k.Fits, k.Verify}, nil
+	verify := func(alg, input string, sig []byte) bool { return k.Verify(alg, []byte(input), sig) }
+	return key{k.ID, k.HasID, k.Public(), k.Fits, verify}, nil
 }
 
 // named looks for the kid if the token has one (RFC 7515 §4.1.4).

@@ -50,11 +50,14 @@ var symmetric = []algorithm{
 
 // lookup compares byte for byte (RFC 7515 §4.1.1: alg is case-sensitive).
 func lookup(name string) (algorithm, bool) {
-	for _, table := range [...][]algorithm{asymmetric, symmetric} {
-		for _, a := range table {
-			if a.name == name {
-				return a, true
-			}
+	for i := range asymmetric {
+		if asymmetric[i].name == name {
+			return asymmetric[i], true
+		}
+	}
+	for i := range symmetric {
+		if symmetric[i].name == name {
+			return symmetric[i], true
 		}
 	}
 	return algorithm{}, false

@@ -33,7 +33,7 @@ func TestForeignAlgorithms(t *testing.T) {
 					t.Errorf("%q is known", name)
 				}
 				for _, key := range keys {
-					if key.Fits(name) || key.Verify(name, input, sign(t, "RS256", rsaKey())) || key.Verify(name, input, nil) {
+					if key.Fits(name) || key.Verify(name, []byte(input), sign(t, "RS256", rsaKey())) || key.Verify(name, []byte(input), nil) {
 						t.Errorf("%q fits a key", name)
 					}
 				}
@@ -123,7 +123,7 @@ func TestCurvePairing(t *testing.T) {
 			private := newEC(tc.curve)
 			a, _ := lookup(tc.alg)
 			sig := sign(t, tc.alg, private)
-			if !verifyEC(a, &private.PublicKey, input, sig) {
+			if !verifyEC(a, &private.PublicKey, []byte(input), sig) {
 				t.Fatal("the signature itself is wrong, so the test proves nothing")
 			}
 			key := newKey(t, private)

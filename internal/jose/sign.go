@@ -25,7 +25,7 @@ func Sign(alg string, private any, input string) ([]byte, error) {
 		return nil, errors.New("unknown algorithm")
 	}
 	if secret, ok := private.([]byte); ok && a.family == mac {
-		return authenticate(a, secret, input), nil
+		return authenticate(a, secret, []byte(input)), nil
 	}
 	signer, ok := private.(crypto.Signer)
 	if !ok {
@@ -51,9 +51,9 @@ func mismatch(alg string, private any) error {
 func signRSA(a algorithm, signer crypto.Signer, input string) ([]byte, error) {
 	switch a.family {
 	case pkcs1:
-		return signer.Sign(rand.Reader, digest(a, input), a.hash)
+		return signer.Sign(rand.Reader, digest(a, []byte(input)), a.hash)
 	case pss:
-		return signer.Sign(rand.Reader, digest(a, input), pssOptions(a))
+		return signer.Sign(rand.Reader, digest(a, []byte(input)), pssOptions(a))
 	}
 	return nil, mismatch(a.name, signer)
 }
@@ -63,7 +63,7 @@ func signEC(a algorithm, signer crypto.Signer, pub *ecdsa.PublicKey, input strin
 	if a.family != ec {
 		return nil, mismatch(a.name, signer)
 	}
-	der, err := signer.Sign(rand.Reader, digest(a, input), a.hash)
+	der, err := signer.Sign(rand.Reader, digest(a, []byte(input)), a.hash)
 	if err != nil {
 		return nil, err
 	}

@@ -19,7 +19,7 @@ import (
 //
 // An ECDSA signature (R, S) has a second valid form (R, n-S), so neither a
 // signature nor a raw token identifies anything.
-func (k *Key) Verify(alg string, input string, sig []byte) bool {
+func (k *Key) Verify(alg string, input, sig []byte) bool {
 	a, ok := lookup(alg)
 	if !ok || !k.fits(a) {
 		return false
@@ -30,12 +30,12 @@ func (k *Key) Verify(alg string, input string, sig []byte) bool {
 	case *ecdsa.PublicKey:
 		return verifyEC(a, pub, input, sig)
 	case ed25519.PublicKey:
-		return ed25519.Verify(pub, []byte(input), sig)
+		return ed25519.Verify(pub, input, sig)
 	}
 	return hmac.Equal(authenticate(a, k.secret, input), sig)
 }
 
-func verifyRSA(a algorithm, pub *rsa.PublicKey, input string, sig []byte) bool {
+func verifyRSA(a algorithm, pub *rsa.PublicKey, input, sig []byte) bool {
 	if len(sig) != pub.Size() { // RFC 8017 §8.1.2, §8.2.2: exactly k octets
 		return false
 	}
@@ -53,7 +53,7 @@ func pssOptions(a algorithm) *rsa.PSSOptions {
 
 // verifyEC takes R and S as two integers of the length of the curve's order
 // (RFC 7518 §3.4); the library refuses values outside 1 to n-1.
-func verifyEC(a algorithm, pub *ecdsa.PublicKey, input string, sig []byte) bool {
+func verifyEC(a algorithm, pub *ecdsa.PublicKey, input, sig []byte) bool {
 	size := orderSize(pub)
 	if len(sig) != 2*size {
 		return false
@@ -66,22 +66,22 @@ func orderSize(pub *ecdsa.PublicKey) int {
 	return (pub.Curve.Params().N.BitLen() + 7) / 8
 }
 
-// digest calls each hash by its own name, so that input need not be copied.
-func digest(a algorithm, input string) []byte {
+// digest calls each hash by its own name, so that nothing of it is allocated.
+func digest(a algorithm, input []byte) []byte {
 	switch a.hash {
 	case crypto.SHA256:
-		sum := sha256.Sum256([]byte(input))
+		sum := sha256.Sum256(input)
 		return sum[:]
 	case crypto.SHA384:
-		sum := sha512.Sum384([]byte(input))
+		sum := sha512.Sum384(input)
 		return sum[:]
 	}
-	sum := sha512.Sum512([]byte(input))
+	sum := sha512.Sum512(input)
 	return sum[:]
 }
 
-func authenticate(a algorithm, secret []byte, input string) []byte {
+func authenticate(a algorithm, secret, input []byte) []byte {
 	m := hmac.New(a.hash.New, secret)
-	m.Write([]byte(input))
+	m.Write(input)
 	return m.Sum(nil)
 }

@@ -51,10 +51,10 @@ func TestKnownSignatures(t *testing.T) {
 				key = parse(t, v.JWK)
 			}
 			sig := unb64(t, v.Signature)
-			if !key.Verify(v.Alg, v.Input, sig) {
+			if !key.Verify(v.Alg, []byte(v.Input), sig) {
 				t.Errorf("%s does not verify", v.Source)
 			}
-			if key.Verify(v.Alg, v.Input+"x", sig) {
+			if key.Verify(v.Alg, []byte(v.Input+"x"), sig) {
 				t.Error("verifies another input")
 			}
 		})
@@ -75,7 +75,7 @@ func TestEveryAlgorithm(t *testing.T) {
 		t.Run("AL-03/"+alg+"_another_key", func(t *testing.T) { verifies(t, others[kind], alg, sig, false) })
 		t.Run("AL-03/"+alg+"_another_input", func(t *testing.T) {
 			for _, in := range []string{"", input[1:], input + ".", "x" + input[1:]} {
-				if key.Verify(alg, in, sig) {
+				if key.Verify(alg, []byte(in), sig) {
 					t.Errorf("verifies input of %d bytes", len(in))
 				}
 			}
@@ -96,10 +96,10 @@ func TestEveryAlgorithm(t *testing.T) {
 
 func TestZeroKeyVerifiesNothing(t *testing.T) {
 	t.Run("SE-01/zero_and_nil_key", func(t *testing.T) {
-		empty := authenticate(symmetric[0], nil, input) // the MAC under no secret at all
+		empty := authenticate(symmetric[0], nil, []byte(input)) // the MAC under no secret at all
 		for _, key := range []*Key{{}, nil, {Algorithm: "HS256"}, {Algorithm: "none"}} {
 			for _, alg := range append(DefaultAlgorithms(), "HS256", "HS384", "HS512", "none", "") {
-				if key.Fits(alg) || key.Verify(alg, input, empty) || key.Verify(alg, input, nil) {
+				if key.Fits(alg) || key.Verify(alg, []byte(input), empty) || key.Verify(alg, []byte(input), nil) {
 					t.Errorf("an empty key fits %q", alg)
 				}
 			}
@@ -260,7 +260,7 @@ func TestConcurrentUse(t *testing.T) {
 			for range 4 {
 				group.Go(func() {
 					_, err := key.Thumbprint()
-					if !key.Verify(alg, input, sig) || !key.Same(other) || !key.Fits(alg) || err != nil {
+					if !key.Verify(alg, []byte(input), sig) || !key.Same(other) || !key.Fits(alg) || err != nil {
 						t.Errorf("%s: another answer under concurrency", alg)
 					}
 				})

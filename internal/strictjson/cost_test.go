@@ -33,7 +33,7 @@ func TestAllocations(t *testing.T) {
 		{"texts", 2, func() { _, _ = get("amr").Texts() }},
 		{"nested_object", 1, func() { _, _ = get("cnf").Object() }},
 		{"numeric_date", 0, func() { _, _ = get("exp").NumericDate() }},
-		{"fold_clash", 2, func() { FoldClash(payload) }},
+		{"fold_clash", 2, func() { FoldClash(typicalClaims) }},
 		{"deep_nesting", 2, func() { _, _ = ParseObject(deep) }},
 	}
 	for _, tt := range tests {
@@ -93,7 +93,7 @@ func use(doc []byte) {
 	if err != nil {
 		return
 	}
-	FoldClash(doc)
+	FoldClash(string(doc))
 	v, _ := obj.Get("a")
 	_, _ = v.Text()
 	_, _ = v.Texts()

@@ -12,23 +12,51 @@ import (
 
 const (
 	pairwise = 8  // up to here comparing all pairs is cheaper than hashing
-	onStack  = 32 // up to here the table needs no allocation
+	few      = 32 // up to here even a hash with prepared collisions costs little
 )
 
 var seed = maphash.MakeSeed()
 
-// distinct reports whether no two members share a name. It is linear in the names: the
-// hash is seeded at random, so collisions cannot be prepared.
+// distinct reports whether no two members share a name. It is linear in the names.
 func distinct(members []Member) bool {
-	n := len(members)
-	if n <= pairwise {
+	switch n := len(members); {
+	case n <= pairwise:
 		return distinctPairs(members)
+	case n <= few:
+		return distinctFew(members)
 	}
-	var small [2 * onStack]uint32
-	table := small[:]
-	if n > onStack {
-		table = make([]uint32, 1<<bits.Len(uint(2*n-1)))
+	return distinctMany(members)
+}
+
+// distinctFew has a table of positions, plus one, with room enough for few.
+func distinctFew(members []Member) bool {
+	var table [2 * few]uint8
+	for i := range members {
+		name := members[i].Name
+		at := sketch(name) % uint(len(table))
+		for ; table[at] != 0; at = (at + 1) % uint(len(table)) {
+			if members[table[at]-1].Name == name {
+				return false
+			}
+		}
+		table[at] = uint8(i) + 1
 	}
+	return true
+}
+
+// sketch tells most names of claims apart at the price of a few bytes.
+func sketch(name string) uint {
+	n := len(name)
+	if n == 0 {
+		return 0
+	}
+	return uint(n) + 7*uint(name[0]) + 31*uint(name[n/2]) + 17*uint(name[n-1])
+}
+
+// distinctMany has a hash that is seeded at random, so that no collisions can be
+// prepared.
+func distinctMany(members []Member) bool {
+	table := make([]uint32, 1<<bits.Len(uint(2*len(members)-1)))
 	mask := uint64(len(table) - 1)
 	for i := range members {
 		name := members[i].Name
@@ -54,13 +82,12 @@ func distinctPairs(members []Member) bool {
 	return true
 }
 
-// FoldClash reports whether one object in data, at any depth, holds two names that
+// FoldClash reports whether one object in text, at any depth, holds two names that
 // encoding/json would put into the same struct field, since it matches names by
 // Unicode simple case folding. It is also true for what [ParseObject] refuses.
-func FoldClash(data []byte) bool {
-	p := parser{text: string(data), fold: true}
-	_, err := p.document()
-	return err != nil
+func FoldClash(text string) bool {
+	p := parser{text: text, fold: true}
+	return p.document() != nil
 }
 
 // foldName maps names that fold to each other to one name. Lower-case ASCII, the

@@ -42,7 +42,7 @@ func TestFoldClash(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			if got := FoldClash([]byte(tt.doc)); got != tt.want {
+			if got := FoldClash(tt.doc); got != tt.want {
 				t.Errorf("FoldClash = %v", got)
 			}
 		})
@@ -89,7 +89,7 @@ func FuzzFoldClash(f *testing.F) {
 		if _, err := ParseObject([]byte(doc)); err != nil {
 			return // both became U+FFFD
 		}
-		got := FoldClash([]byte(doc))
+		got := FoldClash(doc)
 		if want := strings.EqualFold(plain(t, nameA), plain(t, nameB)); got != want {
 			t.Fatalf("FoldClash = %v, EqualFold %v for %q and %q", got, want, a, b)
 		}

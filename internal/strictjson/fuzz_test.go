@@ -41,7 +41,7 @@ func FuzzParseObject(f *testing.F) {
 		if got.String() != want {
 			t.Fatalf("read  %s\nwant %s", got.String(), want)
 		}
-		_ = FoldClash(data)
+		_ = FoldClash(string(data))
 		rejoin(t, data, obj)
 		outer(t, data, want)
 	})

@@ -27,14 +27,16 @@ var (
 	errDepth     = errors.New("strictjson: nested more than 32 deep")
 	errDuplicate = errors.New("strictjson: duplicate member name")
 	errTrailing  = errors.New("strictjson: data after the JSON object")
-	errNotText   = errors.New("strictjson: not an array of strings")
 )
 
 // ParseObject reads a document that is one JSON object. It copies what it keeps: data
 // may be changed afterwards.
 func ParseObject(data []byte) (Object, error) {
 	p := parser{text: string(data)}
-	return p.document()
+	if err := p.document(); err != nil {
+		return Object{}, err
+	}
+	return p.kept(), nil
 }
 
 // ParseObjectOuter is [ParseObject], except that objects inside the elements of the
@@ -43,22 +45,37 @@ func ParseObject(data []byte) (Object, error) {
 // Until then [Value.Object] is false for them.
 func ParseObjectOuter(data []byte, member string) (Object, error) {
 	p := parser{text: string(data), outer: true, lenient: member}
-	return p.document()
+	if err := p.document(); err != nil {
+		return Object{}, err
+	}
+	return p.kept(), nil
 }
+
+// Reader has room for the members of a usual document, so that to read one allocates
+// nothing. The zero value is ready; it is not for concurrent use.
+type Reader struct{ p parser }
+
+// Read is [ParseObject] without a copy: the Object is made of parts of text and of r,
+// and holds until r reads again.
+func (r *Reader) Read(text string) (Object, error) {
+	r.p.text, r.p.pos, r.p.held, r.p.more = text, 0, 0, nil
+	if err := r.p.document(); err != nil {
+		return Object{}, err
+	}
+	return Object{members: r.p.members()}, nil
+}
+
+// Clear drops what r holds of the document that it read.
+func (r *Reader) Clear() { *r = Reader{} }
 
 // parser is one pass over text. It recurses at most MaxDepth deep.
 type parser struct {
 	text string
 	pos  int
 
-	// members is a stack: those of the outermost object, and above them those of each
-	// object that is still open, kept for the duplicate check.
-	members []Member
-	// The outermost array is counted in one pass and collected in another, since a slice
-	// that grows takes several times its memory.
-	count    int
-	elements []Value  // collected if not nil
-	texts    []string // collected instead if not nil
+	held int        // how many members there are
+	room [24]Member // the first of them; an array, so that a parser can live on the stack
+	more []Member   // all of them, once the room is not enough
 
 	outer     bool   // lenient is set
 	lenient   string // name of the array whose elements may hold duplicates
@@ -67,28 +84,55 @@ type parser struct {
 	fold      bool   // names are compared as encoding/json matches struct fields
 }
 
-func (p *parser) document() (Object, error) {
+func (p *parser) document() error {
 	if !utf8.ValidString(p.text) {
-		return Object{}, errUTF8
+		return errUTF8
 	}
 	if p.peek() != '{' {
-		return Object{}, errNotObject
+		return errNotObject
 	}
-	p.members = p.room()
 	if err := p.object(1); err != nil {
-		return Object{}, err
+		return err
 	}
 	p.space()
 	if p.pos != len(p.text) {
-		return Object{}, errTrailing
+		return errTrailing
 	}
-	return Object{members: slices.Clip(p.members)}, nil
+	return nil
 }
 
-// room is enough for all members: each has a colon and at least the five bytes "":0,
-// so that colons inside strings cannot ask for more than a multiple of the text.
-func (p *parser) room() []Member {
-	return make([]Member, 0, min(strings.Count(p.text, ":"), len(p.text)/5))
+// kept is the object that was read, for use without p.
+func (p *parser) kept() Object {
+	if p.more != nil {
+		return Object{members: p.more[:p.held:p.held]} // members() would keep p alive
+	}
+	return Object{members: slices.Clone(p.room[:p.held])}
+}
+
+// members is a stack: those of the outermost object, and above them those of each
+// object that is still open, kept for the duplicate check.
+func (p *parser) members() []Member {
+	if p.more != nil {
+		return p.more[:p.held:p.held]
+	}
+	return p.room[:p.held:p.held]
+}
+
+// push puts m on the stack. The first that does not fit into the room moves all of them
+// to where there is enough: each member has a colon and at least the five bytes "":0, so
+// that colons inside strings cannot ask for more than a multiple of the text.
+func (p *parser) push(m Member) {
+	switch {
+	case p.more != nil:
+		p.more = append(p.more[:p.held], m)
+	case p.held < len(p.room):
+		p.room[p.held] = m
+	default:
+		p.more = make([]Member, p.held, min(strings.Count(p.text, ":"), len(p.text)/5))
+		copy(p.more, p.room[:])
+		p.more = append(p.more, m)
+	}
+	p.held++
 }
 
 // value reads one value; depth is that of the container around it.
@@ -128,7 +172,7 @@ func (p *parser) object(depth int) error {
 	if depth > MaxDepth {
 		return errDepth
 	}
-	base := len(p.members)
+	base := p.held
 	p.pos++
 	if p.peek() == '}' {
 		p.pos++
@@ -170,7 +214,7 @@ func (p *parser) member(depth int) error {
 		return err
 	}
 	if depth == 1 || !p.unchecked && !p.compared {
-		p.members = append(p.members, Member{Name: name, Value: value})
+		p.push(Member{Name: name, Value: value})
 	}
 	return nil
 }
@@ -197,55 +241,49 @@ func (p *parser) name() (string, error) {
 // closeObject compares the names of the object that began at base of the stack, and
 // takes it off unless it is the outermost.
 func (p *parser) closeObject(base, depth int) error {
-	if !p.unchecked && !p.compared && !distinct(p.members[base:]) {
+	if !p.unchecked && !p.compared && !distinct(p.members()[base:]) {
 		return errDuplicate
 	}
 	if depth > 1 {
-		p.members = p.members[:base]
+		p.held = base
 	}
 	return nil
 }
 
+// array reads an array of which only the sum counts.
 func (p *parser) array(depth int) error {
+	more, err := p.open(depth)
+	for more && err == nil {
+		_, more, err = p.element(depth)
+	}
+	return err
+}
+
+// open reads the bracket that opens an array. more tells whether an element follows.
+func (p *parser) open(depth int) (more bool, err error) {
 	if depth > MaxDepth {
-		return errDepth
+		return false, errDepth
 	}
 	p.pos++
 	if p.peek() == ']' {
 		p.pos++
-		return nil
+		return false, nil
 	}
-	for {
-		v, err := p.value(depth)
-		if err != nil {
-			return err
-		}
-		if depth == 1 && !p.collect(v) {
-			return errNotText
-		}
-		switch p.peek() {
-		case ',':
-			p.pos++
-		case ']':
-			p.pos++
-			return nil
-		default:
-			return errSyntax
-		}
-	}
+	return true, nil
 }
 
-// collect takes an element of the outermost array. It is false for one that is not
-// wanted.
-func (p *parser) collect(v Value) bool {
-	p.count++
-	if p.texts != nil {
-		text, ok := v.Text()
-		p.texts = append(p.texts, text)
-		return ok
+// element reads one element of an array, and the comma or bracket behind it.
+func (p *parser) element(depth int) (v Value, more bool, err error) {
+	if v, err = p.value(depth); err != nil {
+		return v, false, err
 	}
-	if p.elements != nil {
-		p.elements = append(p.elements, v)
+	switch p.peek() {
+	case ',':
+		more = true
+	case ']':
+	default:
+		return v, false, errSyntax
 	}
-	return true
+	p.pos++
+	return v, more, nil
 }

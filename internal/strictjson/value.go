@@ -2,10 +2,6 @@
 
 package strictjson
 
-import (
-	"slices"
-)
-
 // Kind is the JSON type of a [Value].
 type Kind uint8
 
@@ -75,40 +71,70 @@ func (v Value) Bool() (b, ok bool) { return v.raw == "true", v.kind == KindBool 
 // Texts is the decoded value of an array that holds strings only; false for anything
 // else. An empty array is empty and true.
 func (v Value) Texts() ([]string, bool) {
-	n, ok := v.count()
+	n, ok := v.Count()
 	if !ok {
 		return nil, false
 	}
-	p := v.again()
-	p.texts = make([]string, 0, n)
-	if p.array(1) != nil {
+	list, ok := v.AppendTexts(make([]string, 0, n))
+	if !ok {
 		return nil, false
 	}
-	return p.texts, true
+	return list, true
+}
+
+// AppendTexts appends what [Value.Texts] returns to list. What it appended where that is
+// false means nothing.
+func (v Value) AppendTexts(list []string) ([]string, bool) {
+	if v.kind != KindArray {
+		return list, false
+	}
+	p := v.again()
+	more, err := p.open(1)
+	for more && err == nil {
+		var el Value
+		if el, more, err = p.element(1); err == nil {
+			text, ok := el.Text()
+			if !ok {
+				return list, false
+			}
+			list = append(list, text)
+		}
+	}
+	return list, err == nil
 }
 
 // Elements are the elements of an array; false for any other kind.
 func (v Value) Elements() ([]Value, bool) {
-	n, ok := v.count()
+	n, ok := v.Count()
 	if !ok {
 		return nil, false
 	}
+	list := make([]Value, 0, n)
 	p := v.again()
-	p.elements = make([]Value, 0, n)
-	if p.array(1) != nil {
-		return nil, false
+	more, err := p.open(1)
+	for more && err == nil {
+		var el Value
+		if el, more, err = p.element(1); err == nil {
+			list = append(list, el)
+		}
 	}
-	return p.elements, true
+	return list, err == nil
 }
 
-// count is the number of elements of an array; false for any other kind.
-func (v Value) count() (int, bool) {
+// Count is the number of elements of an array; false for any other kind. The array is
+// counted in one pass and collected in another, since a list that grows takes several
+// times its memory.
+func (v Value) Count() (n int, ok bool) {
 	if v.kind != KindArray {
 		return 0, false
 	}
 	p := v.again()
-	err := p.array(1)
-	return p.count, err == nil
+	more, err := p.open(1)
+	for more && err == nil {
+		_, more, err = p.element(1)
+		n++
+	}
+	return n, err == nil
 }
 
 // Object is the value as an object. It is false for any other kind, and for an object
@@ -118,11 +144,10 @@ func (v Value) Object() (Object, bool) {
 		return Object{}, false
 	}
 	p := v.again()
-	p.members = p.room()
 	if p.object(1) != nil {
 		return Object{}, false
 	}
-	return Object{members: slices.Clip(p.members)}, true
+	return p.kept(), true
 }
 
 // again reads the value once more with the very code that accepted it, so that the two
