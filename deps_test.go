@@ -62,7 +62,7 @@ var sealed = []struct {
 	in     []string
 	reason string
 }{
-	{"jwx", "github.com/lestrrat-go/jwx", []string{"internal/jose", "bench"}, "jwx is sealed in (docs/decisions/0001-jwx-v2-sealed.md)"},
+	{"jwx", "github.com/lestrrat-go/jwx", []string{"internal/jose", "bench"}, "jwx is sealed in (docs/decisions/0001-jwx-v2-sealed.md), and measured as it is elsewhere"},
 	{"GO-11/echo", "github.com/labstack/echo", []string{"adapters/echov4", "internal/conformance", "examples", "interop", "bench"}, "a framework is known to its adapter, the conformance table and the examples"},
 	{"GO-11/gin", "github.com/gin-gonic/gin", []string{"adapters/ginv1", "internal/conformance", "examples", "bench"}, "a framework is known to its adapter, the conformance table and the examples"},
 	{"TA-28/test_kit", kitPath, []string{"examples", "interop", "cmd/bearerguard"}, "the test kit is for tests and examples"},
@@ -231,6 +231,24 @@ func TestFuzzTargets(t *testing.T) {
 			}
 		}
 	})
+}
+
+// TestEveryModuleInCI: continuous integration tests the modules of the workspace, and
+// each other one in a step of its own.
+func TestEveryModuleInCI(t *testing.T) {
+	script, workspace := readFile(t, ".ci/run"), readFile(t, "go.work")
+	for _, dir := range nestedModules(t) {
+		if strings.Contains(workspace, "\t./"+dir+"\n") {
+			continue
+		}
+		_, step, _ := strings.Cut(script, "\n\tcd "+dir+"\n")
+		step, _, _ = strings.Cut(step, "\n)\n")
+		for _, command := range []string{"\texport GOWORK=off", "\tgo mod tidy -diff", "\tgo vet ./...", "\tgo test "} {
+			if !strings.Contains(step, command) {
+				t.Errorf(".ci/run has no step for %s with the line %q", dir, strings.TrimSpace(command))
+			}
+		}
+	}
 }
 
 func standard(importPath string) bool {

@@ -4,6 +4,7 @@ package verifier
 
 import (
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/bearerguard/bearerguard/internal/compact"
@@ -79,10 +80,18 @@ func (is *issuer) listed(claims strictjson.Object) (n int) {
 	return n
 }
 
-// countTexts counts the elements of an array and the words of a string.
+// countTexts is how many elements an array has, or words a string, at most; of many it
+// is the exact number.
 func countTexts(val strictjson.Value) int {
+	const few = 16
 	if text, ok := val.Text(); ok {
+		if n := strings.Count(text, " ") + 1; n <= few {
+			return n
+		}
 		return max(countWords(text), 1)
+	}
+	if n := val.Separators() + 1; n <= few {
+		return n
 	}
 	n, _ := val.Count()
 	return n

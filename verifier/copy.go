@@ -23,6 +23,9 @@ func newToken(n int) (*Token, *Actor, []string) {
 	case n <= 8:
 		b := new(block[[8]string])
 		return &b.token, &b.actor, b.list[:]
+	case n <= 12:
+		b := new(block[[12]string])
+		return &b.token, &b.actor, b.list[:]
 	case n <= 16:
 		b := new(block[[16]string])
 		return &b.token, &b.actor, b.list[:]

@@ -66,7 +66,11 @@ func (r *Reader) Read(text string) (Object, error) {
 }
 
 // Clear drops what r holds of the document that it read.
-func (r *Reader) Clear() { *r = Reader{} }
+func (r *Reader) Clear() {
+	clear(r.p.room[:r.p.most])
+	r.p.text, r.p.more = "", nil
+	r.p.pos, r.p.held, r.p.most = 0, 0, 0
+}
 
 // parser is one pass over text. It recurses at most MaxDepth deep.
 type parser struct {
@@ -76,6 +80,7 @@ type parser struct {
 	held int        // how many members there are
 	room [24]Member // the first of them; an array, so that a parser can live on the stack
 	more []Member   // all of them, once the room is not enough
+	most int        // how much of the room was ever used
 
 	outer     bool   // lenient is set
 	lenient   string // name of the array whose elements may hold duplicates
@@ -127,6 +132,7 @@ func (p *parser) push(m Member) {
 		p.more = append(p.more[:p.held], m)
 	case p.held < len(p.room):
 		p.room[p.held] = m
+		p.most = max(p.most, p.held+1)
 	default:
 		p.more = make([]Member, p.held, min(strings.Count(p.text, ":"), len(p.text)/5))
 		copy(p.more, p.room[:])

@@ -2,6 +2,8 @@
 
 package strictjson
 
+import "strings"
+
 // Kind is the JSON type of a [Value].
 type Kind uint8
 
@@ -120,6 +122,10 @@ func (v Value) Elements() ([]Value, bool) {
 	}
 	return list, err == nil
 }
+
+// Separators is how many commas the value holds, those in strings included: an array has
+// at most one element more.
+func (v Value) Separators() int { return strings.Count(v.raw, ",") }
 
 // Count is the number of elements of an array; false for any other kind. The array is
 // counted in one pass and collected in another, since a list that grows takes several

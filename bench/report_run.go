@@ -1,0 +1,161 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"time"
+)
+
+// fullEnv makes the benchmarks include those that take much memory and time.
+const fullEnv = "BEARERGUARD_BENCH_FULL"
+
+// measure builds the benchmarks once and runs them in passes, each in a process of its
+// own. Stored passes of earlier runs are taken away first: the report never mixes.
+func (o options) measure(ctx context.Context, results string) error {
+	if o.passes < 1 {
+		return errors.New("-passes: at least one is needed")
+	}
+	dir, err := os.MkdirTemp("", "bench-")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(dir)
+	binary := filepath.Join(dir, "bench.test")
+	fmt.Fprintln(os.Stderr, "building the benchmarks")
+	if _, err := goTool(ctx, "test", "-c", "-o", binary, "."); err != nil {
+		return err
+	}
+	versions, err := measuredVersions(ctx)
+	if err != nil {
+		return err
+	}
+	if err := clearResults(results); err != nil {
+		return err
+	}
+	for n := 1; n <= o.passes; n++ {
+		if err := o.onePass(ctx, binary, versions, results, n); err != nil {
+			return fmt.Errorf("pass %d: %w", n, err)
+		}
+	}
+	return nil
+}
+
+func clearResults(dir string) error {
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return err
+	}
+	names, err := passFiles(dir)
+	if err != nil {
+		return err
+	}
+	for _, name := range names {
+		if err := os.Remove(name); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// onePass stores what the benchmarks print below a few lines about where they ran.
+func (o options) onePass(ctx context.Context, binary, versions, results string, n int) error {
+	file, err := os.Create(filepath.Join(results, fmt.Sprintf("pass-%d.txt", n)))
+	if err != nil {
+		return err
+	}
+	defer file.Close()
+	fmt.Fprintf(file, "date: %s\ngo: %s\ncpus: %d\nbenchtime: %s\nversions: %s\n",
+		time.Now().UTC().Format(time.DateOnly), runtime.Version(), runtime.NumCPU(), o.benchtime, versions)
+	show := &progress{to: os.Stderr, pass: n, passes: o.passes, begun: time.Now()}
+	cmd := exec.CommandContext(ctx, binary, "-test.run", "^$", "-test.bench", o.pattern(),
+		"-test.benchtime", o.benchtime, "-test.cpu", cores(), "-test.count", "1", "-test.timeout", "0")
+	cmd.Env = os.Environ()
+	if !o.quick {
+		cmd.Env = append(cmd.Env, fullEnv+"=1")
+	}
+	cmd.Stdout, cmd.Stderr = io.MultiWriter(file, show), os.Stderr
+	if err := cmd.Run(); err != nil {
+		return fmt.Errorf("%w; its output is in %s", err, file.Name())
+	}
+	show.end()
+	return file.Close()
+}
+
+func (o options) pattern() string {
+	if o.only == "" {
+		return "."
+	}
+	return o.only
+}
+
+// cores are one and two: what scales to two scales further or is limited by memory.
+func cores() string {
+	if runtime.NumCPU() == 1 {
+		return "1"
+	}
+	return "1,2"
+}
+
+// measuredVersions are the modules that go.mod names, without those that they need.
+func measuredVersions(ctx context.Context) (string, error) {
+	out, err := goTool(ctx, "list", "-m", "-f", "{{if not (or .Main .Indirect .Replace)}}{{.Path}}@{{.Version}}{{end}}", "all")
+	return strings.Join(strings.Fields(out), " "), err
+}
+
+func goTool(ctx context.Context, args ...string) (string, error) {
+	cmd := exec.CommandContext(ctx, "go", args...)
+	cmd.Env = append(os.Environ(), "GOWORK=off")
+	var out, fault bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &fault
+	if err := cmd.Run(); err != nil {
+		return "", fmt.Errorf("go %s: %w\n%s", args[0], err, &fault)
+	}
+	return out.String(), nil
+}
+
+// progress shows which benchmark a pass has come to.
+type progress struct {
+	to           io.Writer
+	pass, passes int
+	begun        time.Time
+	line         bytes.Buffer
+	last         string
+	results      int
+}
+
+func (s *progress) Write(p []byte) (int, error) {
+	s.line.Write(p)
+	for {
+		line, rest, whole := bytes.Cut(s.line.Bytes(), []byte("\n"))
+		if !whole {
+			return len(p), nil
+		}
+		s.show(string(line))
+		s.line = *bytes.NewBuffer(bytes.Clone(rest))
+	}
+}
+
+func (s *progress) show(line string) {
+	name, _, _ := strings.Cut(strings.TrimPrefix(line, "Benchmark"), "/")
+	if !strings.HasPrefix(line, "Benchmark") {
+		return
+	}
+	s.results++
+	if name != s.last {
+		s.last = name
+		fmt.Fprintf(s.to, "pass %d of %d: %s (%v)\n", s.pass, s.passes, name, time.Since(s.begun).Round(time.Second))
+	}
+}
+
+func (s *progress) end() {
+	fmt.Fprintf(s.to, "pass %d of %d: %d results in %v\n", s.pass, s.passes, s.results, time.Since(s.begun).Round(time.Second))
+}
