@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"reflect"
 	"slices"
 	"strings"
 
@@ -125,6 +126,9 @@ func answerTo(e *verifier.Error) *answer {
 // classify makes an Error of any err; one without a class is [verifier.ErrInternal].
 // Errors are the application's code, too: asking a nil pointer for its cause panics.
 func classify(err error) *verifier.Error {
+	if e := proper(err); e != nil {
+		return e
+	}
 	var e *verifier.Error
 	if p := hook.Call("an error value", func() { e = classOf(err) }); p != nil {
 		return internal(p)
@@ -132,8 +136,24 @@ func classify(err error) *verifier.Error {
 	return e
 }
 
+// proper returns err if it is itself an Error of a class of package verifier, as nearly
+// every refusal is; to tell that calls no foreign code. An application can put anything
+// into Class: only a sentinel's type is sure to be a key that a map can look up.
+func proper(err error) *verifier.Error {
+	e, ok := err.(*verifier.Error)
+	if !ok || e == nil || reflect.TypeOf(e.Class) != sentinel || answers[e.Class] == nil {
+		return nil
+	}
+	return e
+}
+
+var sentinel = reflect.TypeOf(verifier.ErrInternal)
+
 // classed reports whether err has a class, so that whoever made it reported it.
 func classed(err error) (known bool) {
+	if proper(err) != nil {
+		return true
+	}
 	p := hook.Call("an error value", func() { known = verifier.ClassOf(err) != nil })
 	return known && p == nil
 }

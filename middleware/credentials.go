@@ -4,7 +4,6 @@ package middleware
 
 import (
 	"errors"
-	"net/http"
 	"strings"
 
 	"github.com/bearerguard/bearerguard/verifier"
@@ -16,25 +15,35 @@ var (
 	errGrammar  = errors.New("the Authorization header does not follow the grammar of RFC 6750 §2.1")
 )
 
-// bearer returns the access token of r, exactly as it was sent, or a refusal. All
-// field lines count: of two, which Header.Get would not see, none can be trusted to
-// be the one that others in front of this server looked at (RFC 9110 §5.3).
-func bearer(r *http.Request) (string, *verifier.Error) {
-	lines := r.Header["Authorization"]
+// bearer returns the access token of the Authorization lines of a request, exactly as
+// it was sent, or what is wrong with them. All field lines count: of two, which
+// Header.Get would not see, none can be trusted to be the one that others in front of
+// this server looked at (RFC 9110 §5.3).
+func bearer(lines []string) (token string, fault error) {
 	if len(lines) > 1 {
-		return "", &verifier.Error{Class: verifier.ErrInvalidRequest, Cause: errRepeated}
+		return "", errRepeated
 	}
 	if len(lines) == 0 {
-		return "", &verifier.Error{Class: verifier.ErrNoCredentials, Cause: errAbsent}
+		return "", errAbsent
 	}
 	token, ok := parseBearer(lines[0])
 	switch {
 	case !ok:
-		return "", &verifier.Error{Class: verifier.ErrNoCredentials, Cause: errAbsent}
+		return "", errAbsent
 	case token == "":
-		return "", &verifier.Error{Class: verifier.ErrInvalidRequest, Cause: errGrammar}
+		return "", errGrammar
 	}
 	return token, nil
+}
+
+// unusable is the refusal for a fault that bearer found: one for each request, since
+// whoever gets it may change it.
+func unusable(fault error) *verifier.Error {
+	class := verifier.ErrInvalidRequest
+	if fault == errAbsent {
+		class = verifier.ErrNoCredentials
+	}
+	return &verifier.Error{Class: class, Cause: fault}
 }
 
 // parseBearer reads one field value. ok is false for another scheme or none; the
@@ -42,13 +51,14 @@ func bearer(r *http.Request) (string, *verifier.Error) {
 func parseBearer(value string) (token string, ok bool) {
 	// Blanks around a value are not part of it (RFC 9110 §5.5). The server removes
 	// them from HTTP/1.1 requests, but not from HTTP/2 requests.
-	value = strings.Trim(value, " \t")
-	scheme, rest := value, ""
-	if i := strings.IndexAny(value, " \t"); i >= 0 {
-		scheme, rest = value[:i], value[i:]
-	}
-	if len(scheme) != len("Bearer") || !strings.EqualFold(scheme, "Bearer") {
+	value = trimBlanks(value)
+	const n = len("Bearer")
+	if len(value) < n || !strings.EqualFold(value[:n], "Bearer") {
 		return "", false
+	}
+	rest := value[n:]
+	if rest != "" && !blank(rest[0]) {
+		return "", false // the scheme goes on
 	}
 	token = strings.TrimLeft(rest, " ")
 	if !isToken68(token) {
@@ -57,19 +67,44 @@ func parseBearer(value string) (token string, ok bool) {
 	return token, true
 }
 
-// isToken68 reports whether s is a b64token (RFC 6750 §2.1).
-func isToken68(s string) bool {
-	n := 0
-	for n < len(s) && token68[s[n]] {
-		n++
+func trimBlanks(s string) string {
+	for len(s) > 0 && blank(s[0]) {
+		s = s[1:]
 	}
-	return n > 0 && strings.Trim(s[n:], "=") == ""
+	for len(s) > 0 && blank(s[len(s)-1]) {
+		s = s[:len(s)-1]
+	}
+	return s
 }
 
-var token68 = func() (set [256]bool) {
+func blank(c byte) bool { return c == ' ' || c == '\t' }
+
+// isToken68 reports whether s is a b64token (RFC 6750 §2.1). It reads eight bytes per
+// step and asks once for all of them, since nearly every token is one.
+func isToken68(s string) bool {
+	s = strings.TrimRight(s, "=")
+	if s == "" {
+		return false
+	}
+	var bad byte
+	for ; len(s) >= 8; s = s[8:] {
+		bad |= foreign[s[0]] | foreign[s[1]] | foreign[s[2]] | foreign[s[3]] |
+			foreign[s[4]] | foreign[s[5]] | foreign[s[6]] | foreign[s[7]]
+	}
+	for i := range len(s) {
+		bad |= foreign[s[i]]
+	}
+	return bad == 0
+}
+
+// foreign is 1 for every byte that a b64token cannot hold before its padding.
+var foreign = func() (set [256]byte) {
 	const chars = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~+/"
+	for c := range set {
+		set[c] = 1
+	}
 	for i := range len(chars) {
-		set[chars[i]] = true
+		set[chars[i]] = 0
 	}
 	return set
 }()

@@ -70,8 +70,9 @@ var unready = &Route{guard: new(Guard)}
 
 var errUnguarded = errors.New("no Guard ran before middleware.Deny")
 
-// representation are the fields by which a handler describes what it meant to send.
-// Content-Encoding is not one of them: it may be that of a layer further out.
+// representation are the fields, in canonical form, by which a handler describes what it
+// meant to send. Content-Encoding is not one of them: it may be that of a layer further
+// out.
 var representation = []string{"Content-Length", "Content-Type", "Content-Disposition", "Content-Range",
 	"Content-Language", "Content-Location", "Etag", "Last-Modified"}
 
@@ -84,16 +85,7 @@ func (rt *Route) deny(w http.ResponseWriter, r *http.Request, e *verifier.Error,
 		a = ourOwnFault
 	}
 	h := w.Header()
-	for _, name := range representation {
-		h.Del(name)
-	}
-	if a.challenge {
-		h.Add("Www-Authenticate", rt.challengeFor(a, rt.scopes(outer, e.Challenge.Scope)))
-	}
-	h.Set("Cache-Control", "no-store")
-	if a.retry {
-		h.Set("Retry-After", retryAfter(e.RetryAfter))
-	}
+	rt.describe(h, a, e, outer)
 	if len(body) > 0 {
 		h.Set("Content-Type", contentType)
 		if h.Get("Content-Encoding") == "" { // else a layer further out changes the length
@@ -103,6 +95,31 @@ func (rt *Route) deny(w http.ResponseWriter, r *http.Request, e *verifier.Error,
 	send(w, a.status)
 	if len(body) > 0 && r.Method != http.MethodHead {
 		_, _ = w.Write(body) // the client is gone, or has the whole answer
+	}
+}
+
+// describe writes the fields of a refusal into h. The slices are this answer's own: code
+// further out may change in place what it finds in a header. Clipped, the two share one
+// allocation and nothing else.
+func (rt *Route) describe(h http.Header, a *answer, e *verifier.Error, outer []string) {
+	if len(h) > 0 {
+		for _, name := range representation {
+			delete(h, name)
+		}
+	}
+	own := &[2]string{"no-store"}
+	h["Cache-Control"] = own[:1:1]
+	switch {
+	case a.challenge:
+		own[1] = rt.challengeFor(a, rt.scopes(outer, e.Challenge.Scope))
+		if others := h["Www-Authenticate"]; len(others) > 0 {
+			h["Www-Authenticate"] = append(others, own[1])
+			return
+		}
+		h["Www-Authenticate"] = own[1:]
+	case a.retry:
+		own[1] = retryAfter(e.RetryAfter)
+		h["Retry-After"] = own[1:]
 	}
 }
 

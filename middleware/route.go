@@ -136,23 +136,25 @@ func (rt *Route) check(w http.ResponseWriter, r *http.Request, optional bool) (*
 		if err := tok.Require(rt.reqs...); err != nil {
 			return nil, g.report(classify(err))
 		}
-		return rt.pass(r, outer, *outer), nil
+		again := *outer
+		return rt.pass(r, outer, &again), nil
 	}
-	raw, refusal := bearer(r)
+	lines := r.Header["Authorization"]
+	raw, fault := bearer(lines)
 	switch {
-	case refusal == nil:
-	case optional && refusal.Class == verifier.ErrNoCredentials && len(rt.reqs) == 0:
-		return rt.pass(r, outer, ctxkey.State{Guard: g}), nil
+	case fault == nil:
+	case optional && fault == errAbsent && len(rt.reqs) == 0:
+		return rt.pass(r, outer, &ctxkey.State{Guard: g}), nil
 	default:
-		return nil, g.report(refusal)
+		return nil, g.report(unusable(fault))
 	}
-	result := g.outcome(r)
+	result := g.outcome(r, lines[0])
 	tok, err := g.verify(r.Context(), raw, rt.reqs)
 	if err != nil {
 		return nil, err
 	}
 	result.Token = tok
-	return rt.pass(r, outer, *result), nil
+	return rt.pass(r, outer, &result), nil
 }
 
 var (
@@ -176,6 +178,12 @@ func isPreflight(r *http.Request) bool {
 // later work, such as a stream's messages, must not live on an old result.
 const reuse = 5 * time.Second
 
+// clock tells the age of results. It is monotonic, and cheaper to read than the time
+// of day.
+func clock() time.Duration { return time.Since(start) }
+
+var start = time.Now()
+
 // verified returns the token that g verified for this very request, or nil: a
 // request that was changed on the way, or another guard's result, counts for
 // nothing.
@@ -188,49 +196,49 @@ func (g *Guard) verified(s *ctxkey.State, r *http.Request) *verifier.Token {
 		r.Method != s.Method || r.Host != s.Host || r.RequestURI != s.Target {
 		return nil
 	}
-	if time.Since(s.Verified) > reuse {
+	if clock()-s.Verified > reuse {
 		return nil
 	}
 	tok, _ := s.Token.(*verifier.Token)
 	return tok
 }
 
-// outcome is what verifying this request comes to: all that a later guard compares
-// is read before the verifier runs, since a wrapped one may change the request.
-func (g *Guard) outcome(r *http.Request) *ctxkey.State {
-	s := &ctxkey.State{
-		Guard:    g,
-		DPoP:     slices.Clone(r.Header["Dpop"]),
-		Method:   r.Method,
-		Host:     r.Host,
-		Target:   r.RequestURI,
-		Verified: time.Now(),
+// outcome is what verifying this request, with this Authorization line, comes to: all
+// that a later guard compares is read before the verifier runs, since a wrapped one may
+// change the request.
+func (g *Guard) outcome(r *http.Request, line string) ctxkey.State {
+	return ctxkey.State{
+		Guard:         g,
+		Authorization: line,
+		DPoP:          slices.Clone(r.Header["Dpop"]),
+		Method:        r.Method,
+		Host:          r.Host,
+		Target:        r.RequestURI,
+		Verified:      clock(),
 	}
-	if lines := r.Header["Authorization"]; len(lines) == 1 {
-		s.Authorization = lines[0]
-	}
-	return s
 }
 
 // pass returns r with s, which now also names the scopes met so far, in its context.
-func (rt *Route) pass(r *http.Request, outer *ctxkey.State, s ctxkey.State) *http.Request {
+func (rt *Route) pass(r *http.Request, outer, s *ctxkey.State) *http.Request {
 	s.Scopes = rt.scope
 	if outer != nil && len(outer.Scopes) > 0 {
 		s.Scopes = join(outer.Scopes, rt.scope)
 	}
-	return r.WithContext(ctxkey.Put(r.Context(), &s))
+	return r.WithContext(ctxkey.Put(r.Context(), s))
 }
 
 // verify asks the verifier. The refusals it returns itself were reported by it;
 // what is not a proper answer of a verifier is reported here.
 func (g *Guard) verify(ctx context.Context, raw string, reqs []verifier.Requirement) (*verifier.Token, error) {
-	asked := reqs
-	if !g.own {
+	asked, confirm := reqs, unbound
+	if g.own {
+		confirm = nil // which refuses bound tokens as well, and needs no copy of the token
+	} else {
 		asked = slices.Clone(reqs) // an application's may filter them in place
 	}
 	var tok *verifier.Token
 	var err error
-	p := hook.Call("Config.Verifier", func() { tok, err = g.cfg.Verifier.VerifyBound(ctx, raw, unbound, asked...) })
+	p := hook.Call("Config.Verifier", func() { tok, err = g.cfg.Verifier.VerifyBound(ctx, raw, confirm, asked...) })
 	switch {
 	case p != nil:
 		return nil, g.report(internal(p))
