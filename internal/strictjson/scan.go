@@ -3,6 +3,7 @@
 package strictjson
 
 import (
+	"math/bits"
 	"strings"
 	"unicode/utf16"
 	"unicode/utf8"
@@ -82,6 +83,10 @@ func (p *parser) digits() (n int) {
 // escape. The text is known to be valid UTF-8.
 func (p *parser) quoted() (escaped bool, err error) {
 	for i := p.pos + 1; i < len(p.text); {
+		i = toSpecial(p.text, i)
+		if i == len(p.text) {
+			break
+		}
 		switch c := p.text[i]; {
 		case c == '"':
 			p.pos = i + 1
@@ -93,13 +98,43 @@ func (p *parser) quoted() (escaped bool, err error) {
 				return false, err
 			}
 			i += n
-		case c < ' ':
+		default: // a control character
 			return false, errSyntax
-		default:
-			i++
 		}
 	}
 	return false, errSyntax
+}
+
+const (
+	ones  = 0x0101010101010101
+	highs = 0x8080808080808080
+)
+
+// toSpecial is where the first quote, backslash or control character from i on stands, or
+// the end. It looks at eight bytes per step: in each of them, (x-1)&^x has its high bit
+// set if x is zero; a borrow can spoil only what stands above the first such byte.
+func toSpecial(s string, i int) int {
+	for ; len(s)-i >= 8; i += 8 {
+		w := load(s[i : i+8])
+		quote, backslash := w^('"'*ones), w^('\\'*ones)
+		found := (quote-ones)&^quote | (backslash-ones)&^backslash | (w-' '*ones)&^w
+		if found &= highs; found != 0 {
+			return i + bits.TrailingZeros64(found)/8
+		}
+	}
+	for ; i < len(s); i++ {
+		if c := s[i]; c == '"' || c == '\\' || c < ' ' {
+			break
+		}
+	}
+	return i
+}
+
+// load is the little-endian value of eight bytes.
+func load(s string) uint64 {
+	_ = s[7]
+	return uint64(s[0]) | uint64(s[1])<<8 | uint64(s[2])<<16 | uint64(s[3])<<24 |
+		uint64(s[4])<<32 | uint64(s[5])<<40 | uint64(s[6])<<48 | uint64(s[7])<<56
 }
 
 // escape checks the escape at the start of s and returns its length, which for a

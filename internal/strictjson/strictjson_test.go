@@ -349,3 +349,31 @@ func TestOuterElements(t *testing.T) {
 		}
 	})
 }
+
+// TestToSpecial compares the eight-byte steps with looking at one byte after the other, for
+// every byte at every place, alone and beside others.
+func TestToSpecial(t *testing.T) {
+	slow := func(s string, i int) int {
+		for i < len(s) && s[i] != '"' && s[i] != '\\' && s[i] >= ' ' {
+			i++
+		}
+		return i
+	}
+	for c := range 256 {
+		for at := range 25 {
+			for _, fill := range []string{"x", " ", "!", "#", "[", "]", "\x7f", "\x80", "\xff", "\xa0", "\xdc"} {
+				b := []byte(strings.Repeat(fill, 25))
+				b[at] = byte(c)
+				for _, second := range []byte{'x', '"', '\\', 0x1f, '!', 0x80} {
+					b[(at+9)%25] = second
+					s := string(b)
+					for i := range 3 {
+						if got, want := toSpecial(s, i), slow(s, i); got != want {
+							t.Fatalf("toSpecial(%q, %d) = %d, want %d", s, i, got, want)
+						}
+					}
+				}
+			}
+		}
+	}
+}
