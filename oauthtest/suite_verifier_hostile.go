@@ -20,7 +20,7 @@ func (k *verifierTest) hostile() {
 	for h := range all {
 		blamed := h.Status == http.StatusUnauthorized || h.Status == http.StatusBadRequest // 403 is of a rule
 		if blamed && !free.take(h) {
-			k.refused(h.ID+" ("+h.Gain+")", h.Token, nil, unbound)
+			k.refusedTwice(h.ID+" ("+h.Gain+")", h.Token)
 		}
 	}
 	k.accepted(k.token(), unbound)

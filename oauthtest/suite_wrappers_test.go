@@ -213,6 +213,13 @@ var brokenWrappers = map[string]brokenWrapper{
 		_ = tok.Subject
 		return tok, err
 	}},
+	"takes_what_was_refused_before": {"bad_tokens_are_refused", func(w *wrapper, c call) (*verifier.Token, error) {
+		if tok := w.before(c.raw); tok != nil {
+			return tok, nil
+		}
+		_, _ = w.remember(c.raw, &verifier.Token{Subject: "user-1"}, nil)
+		return w.pass(c)
+	}},
 	"forgives_signatures": {"hostile_tokens_are_refused", func(w *wrapper, c call) (*verifier.Token, error) {
 		tok, err := w.pass(c)
 		if errors.Is(err, verifier.ErrSignature) {

@@ -61,11 +61,11 @@ func TestConfirmationClaim(t *testing.T) {
 		}
 	})
 	t.Run("SB-05/a_check_that_verified_nothing", func(t *testing.T) {
-		tok, err := newVerifier(t).VerifyBound(t.Context(), with(object{"jkt": sum}), func(context.Context, *verifier.Token) error { return nil })
+		tok, err := verifyBoundTwice(t, newVerifier(t), with(object{"jkt": sum}), func(context.Context, *verifier.Token) error { return nil })
 		wantClass(t, tok, err, verifier.ErrBinding)
 	})
 	t.Run("SB-05/a_check_that_failed", func(t *testing.T) {
-		tok, err := newVerifier(t).VerifyBound(t.Context(), with(object{"jkt": sum}), func(context.Context, *verifier.Token) error {
+		tok, err := verifyBoundTwice(t, newVerifier(t), with(object{"jkt": sum}), func(context.Context, *verifier.Token) error {
 			return fmt.Errorf("no: %w", verifier.ErrBinding)
 		})
 		wantClass(t, tok, err, verifier.ErrBinding)
@@ -74,7 +74,7 @@ func TestConfirmationClaim(t *testing.T) {
 		if tok := confirmed(t, with(object{"jkt": sum}), nil); tok.Binding != (verifier.Binding{Kind: "dpop", Thumbprint: "t"}) {
 			t.Errorf("%+v", tok.Binding)
 		}
-		tok, err := newVerifier(t).Verify(t.Context(), token(nil, nil))
+		tok, err := verifyTwice(t, newVerifier(t), token(nil, nil))
 		wantAccepted(t, tok, err)
 		if tok.Binding != (verifier.Binding{}) || tok.Confirmation != (verifier.Confirmation{}) {
 			t.Errorf("%+v %+v", tok.Binding, tok.Confirmation)
@@ -85,7 +85,7 @@ func TestConfirmationClaim(t *testing.T) {
 // confirmed verifies raw with a check of the sender that succeeds.
 func confirmed(t *testing.T, raw string, class error) *verifier.Token {
 	t.Helper()
-	tok, err := newVerifier(t).VerifyBound(t.Context(), raw, func(_ context.Context, tok *verifier.Token) error {
+	tok, err := verifyBoundTwice(t, newVerifier(t), raw, func(_ context.Context, tok *verifier.Token) error {
 		tok.Binding = verifier.Binding{Kind: "dpop", Thumbprint: "t"}
 		return nil
 	})

@@ -30,7 +30,7 @@ func judge(t *testing.T, v *verifier.Verifier, rows []verdict) {
 	for _, row := range rows {
 		t.Run(row.name, func(t *testing.T) {
 			for range 2 {
-				tok, err := v.Verify(t.Context(), row.raw)
+				tok, err := verifyTwice(t, v, row.raw)
 				if row.class == nil {
 					wantAccepted(t, tok, err)
 					continue
@@ -319,7 +319,7 @@ func TestNamesAreCaseSensitive(t *testing.T) {
 		{"JV-06/trailing_nul", renamed("exp", `exp\u0000`), verifier.ErrMissingClaim},
 	})
 	t.Run("JV-06/B21_long_s_in_scope", func(t *testing.T) {
-		tok, err := newVerifier(t).Verify(t.Context(), renamed("scope", "\u017fcope"))
+		tok, err := verifyTwice(t, newVerifier(t), renamed("scope", "\u017fcope"))
 		wantAccepted(t, tok, err)
 		if len(tok.Scopes) != 0 || tok.HasScope("orders:read") {
 			t.Errorf("scopes %q from a claim that is not scope", tok.Scopes)

@@ -85,7 +85,7 @@ func TestOneEventPerDecision(t *testing.T) {
 			var heard recorder
 			v := c.verifier(t, heardBy(&heard))
 			for range 2 {
-				expect(t, v, c.raw, c.want)
+				expectOnce(t, v, c.raw, c.want)
 				events := heard.take()
 				if len(events) != 1 {
 					t.Fatalf("events %v, want one", events)
@@ -101,7 +101,7 @@ func TestOneEventPerDecision(t *testing.T) {
 		var heard recorder
 		v := newVerifier(t, heardBy(&heard))
 		for range 2 {
-			expect(t, v, token(nil, nil), nil)
+			expectOnce(t, v, token(nil, nil), nil)
 			want := verifier.Event{Kind: verifier.EventAccepted, Issuer: issuerURL}
 			if events := heard.take(); len(events) != 1 || events[0] != want {
 				t.Errorf("events %v, want %v", events, want)
@@ -110,7 +110,7 @@ func TestOneEventPerDecision(t *testing.T) {
 	})
 	t.Run("SE-08/rule", func(t *testing.T) {
 		var heard recorder
-		_, err := newVerifier(t, heardBy(&heard)).Verify(t.Context(), token(nil, nil), refusing(verifier.ErrInsufficientScope), refusing(errors.New("x")))
+		_, err := verifyOnce(t, newVerifier(t, heardBy(&heard)), token(nil, nil), refusing(verifier.ErrInsufficientScope), refusing(errors.New("x")))
 		wantClass(t, nil, err, verifier.ErrInsufficientScope)
 		if events := heard.take(); len(events) != 1 || events[0].Class != verifier.ErrInsufficientScope {
 			t.Errorf("events %v, want one", events)
@@ -194,7 +194,7 @@ func TestFaultInjection(t *testing.T) {
 				return tt.set, tt.err
 			})
 			expect(t, newVerifier(t, withSource(onMiss)), token(object{"kid": "two"}, nil), tt.want)
-			tok, err := newVerifier(t, withSource(cold)).Verify(t.Context(), good)
+			tok, err := verifyTwice(t, newVerifier(t, withSource(cold)), good)
 			wantClass(t, tok, err, tt.want)
 			if errors.Is(err, verifier.ErrInvalidToken) {
 				t.Errorf("the client is told that its token is bad: %v", err)
@@ -245,7 +245,7 @@ func TestFaultInjection(t *testing.T) {
 			for _, claims := range []object{nil, keyBound} {
 				v := newVerifier(t)
 				for range 2 {
-					tok, err := v.VerifyBound(t.Context(), token(nil, claims), func(_ context.Context, tok *verifier.Token) error {
+					tok, err := verifyBoundTwice(t, v, token(nil, claims), func(_ context.Context, tok *verifier.Token) error {
 						tok.Binding.Kind = "dpop"
 						panic(p)
 					})
@@ -256,7 +256,7 @@ func TestFaultInjection(t *testing.T) {
 	})
 	t.Run("SE-01/Challenge_panics", func(t *testing.T) {
 		for _, p := range throw {
-			tok, err := newVerifier(t).Verify(t.Context(), good, throwing{p})
+			tok, err := verifyTwice(t, newVerifier(t), good, throwing{p})
 			wantClass(t, tok, err, verifier.ErrInternal)
 		}
 	})
@@ -280,7 +280,7 @@ func markers() (secret string, header, claims object) {
 // report is what an operator could log of a refusal.
 func report(t *testing.T, v *verifier.Verifier, raw string, log *bytes.Buffer, reqs ...verifier.Requirement) string {
 	t.Helper()
-	_, err := v.Verify(t.Context(), raw, reqs...)
+	_, err := verifyTwice(t, v, raw, reqs...)
 	text := fmt.Sprintf("%v|%+v|%s|%q", err, err, err, err)
 	for cause := err; cause != nil; {
 		var e *verifier.Error
@@ -366,7 +366,7 @@ func TestLogEvents(t *testing.T) {
 			token(object{"kid": evil}, nil), token(nil, object{"iss": evil}), token(nil, object{"sub": evil, "exp": 1}),
 			token(nil, object{"jti": evil, "aud": evil}), token(object{"typ": evil}, nil), evil,
 		} {
-			if _, err := v.Verify(t.Context(), raw); err == nil {
+			if _, err := verifyOnce(t, v, raw); err == nil {
 				t.Error("accepted")
 			}
 		}
@@ -377,7 +377,7 @@ func TestLogEvents(t *testing.T) {
 	t.Run("SE-03/no_token_fields", func(t *testing.T) {
 		var log bytes.Buffer
 		v := newVerifier(t, func(cfg *verifier.Config) { cfg.OnEvent = verifier.LogEvents(slog.New(slog.NewJSONHandler(&log, nil))) })
-		expect(t, v, token(nil, object{"aud": "x"}), verifier.ErrAudience)
+		expectOnce(t, v, token(nil, object{"aud": "x"}), verifier.ErrAudience)
 		var line map[string]any
 		if err := json.Unmarshal(log.Bytes(), &line); err != nil {
 			t.Fatal(err)

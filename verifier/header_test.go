@@ -242,7 +242,7 @@ func TestKeyIDHeader(t *testing.T) {
 		t.Run("JV-12/"+name, func(t *testing.T) {
 			keys := keysOne()
 			verify := newVerifier(t, func(cfg *verifier.Config) { cfg.Keys = keys })
-			tok, err := verify.Verify(t.Context(), kid(v))
+			tok, err := verifyOnce(t, verify, kid(v))
 			wantClass(t, tok, err, verifier.ErrUnknownKey)
 			if strings.Contains(err.Error(), v) {
 				t.Errorf("the error quotes the kid: %v", err)
@@ -252,7 +252,7 @@ func TestKeyIDHeader(t *testing.T) {
 			}
 			// It is a name like any other where a key has it.
 			keys.set(jwks(jwk(rsaOne(), object{"kid": v})))
-			tok, err = verify.Verify(t.Context(), kid(v))
+			tok, err = verifyOnce(t, verify, kid(v))
 			wantAccepted(t, tok, err)
 		})
 	}
@@ -296,7 +296,7 @@ func TestMixedTokens(t *testing.T) {
 		sig := ok(base64.RawURLEncoding.DecodeString(x[2]))
 		for i := range sig {
 			sig[i] ^= 1 << (i % 8)
-			tok, err := v.Verify(t.Context(), x[0]+"."+x[1]+"."+b64(string(sig)))
+			tok, err := verifyTwice(t, v, x[0]+"."+x[1]+"."+b64(string(sig)))
 			wantClass(t, tok, err, verifier.ErrSignature)
 			sig[i] ^= 1 << (i % 8)
 		}

@@ -250,15 +250,15 @@ func TestJoinEvents(t *testing.T) {
 		}
 	}
 	t.Run("SE-08/event_goes_to_the_issuer_concerned", func(t *testing.T) {
-		expect(t, p.both, p.fromB, nil)
+		expectOnce(t, p.both, p.fromB, nil)
 		heard(t, p.heardB, verifier.Event{Kind: verifier.EventAccepted, Issuer: otherIssuer})
-		expect(t, p.both, token(nil, object{"iss": otherIssuer}), verifier.ErrSignature)
+		expectOnce(t, p.both, token(nil, object{"iss": otherIssuer}), verifier.ErrSignature)
 		heard(t, p.heardB, verifier.Event{Kind: verifier.EventRefused, Issuer: otherIssuer, Class: verifier.ErrSignature})
 		heard(t, p.heardA)
 	})
 	t.Run("SE-08/event_of_no_issuer_goes_to_the_first", func(t *testing.T) {
-		expect(t, p.both, "x", verifier.ErrMalformedToken)
-		expect(t, p.both, token(nil, object{"iss": "x"}), verifier.ErrIssuer)
+		expectOnce(t, p.both, "x", verifier.ErrMalformedToken)
+		expectOnce(t, p.both, token(nil, object{"iss": "x"}), verifier.ErrIssuer)
 		heard(t, p.heardA,
 			verifier.Event{Kind: verifier.EventRefused, Class: verifier.ErrMalformedToken},
 			verifier.Event{Kind: verifier.EventRefused, Class: verifier.ErrIssuer})
@@ -266,7 +266,7 @@ func TestJoinEvents(t *testing.T) {
 	})
 	t.Run("SE-08/panic_in_the_clock_of_the_second", func(t *testing.T) {
 		p := newPair(t, func(c *verifier.Config) { c.Now = nil }, panickingClock)
-		expect(t, p.both, p.fromB, verifier.ErrInternal)
+		expectOnce(t, p.both, p.fromB, verifier.ErrInternal)
 		heard(t, p.heardB, verifier.Event{Kind: verifier.EventRefused, Issuer: otherIssuer, Class: verifier.ErrInternal})
 		heard(t, p.heardA)
 	})

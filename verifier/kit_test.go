@@ -174,10 +174,12 @@ func config(edits ...func(*verifier.Config)) verifier.Config {
 
 func newVerifier(t testing.TB, edits ...func(*verifier.Config)) *verifier.Verifier {
 	t.Helper()
-	v, err := verifier.New(config(edits...))
+	cfg := config(edits...)
+	v, err := verifier.New(cfg)
 	if err != nil {
 		t.Fatal(err)
 	}
+	remember(t, v, cfg)
 	return v
 }
 

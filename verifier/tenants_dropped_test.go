@@ -50,7 +50,7 @@ func (e *estate) pushOut(t *testing.T) {
 	t.Helper()
 	for n := range 8 {
 		time.Sleep(10 * time.Second) // the rate of new issuers
-		expect(t, e.v, garbage(10+n), verifier.ErrSignature)
+		expectOnce(t, e.v, garbage(10+n), verifier.ErrSignature)
 	}
 }
 
@@ -61,7 +61,7 @@ func TestDroppedInUse(t *testing.T) {
 		inBubble(t, "MD-15/dropped_while_"+name, func(t *testing.T, e *estate) {
 			src := e.holding(1)
 			var group sync.WaitGroup
-			group.Go(func() { expect(t, e.v, tenantToken(1), nil) }) // admitted before
+			group.Go(func() { expectOnce(t, e.v, tenantToken(1), nil) }) // admitted before
 			<-src.entered
 			if pushOut {
 				e.pushOut(t)
@@ -81,7 +81,7 @@ func TestDroppedInUse(t *testing.T) {
 		inBubble(t, "KS-10/pushed_out_while_in_use_and_named_"+name, func(t *testing.T, e *estate) {
 			src := e.holding(1)
 			var group sync.WaitGroup
-			group.Go(func() { expect(t, e.v, tenantToken(1), nil) })
+			group.Go(func() { expectOnce(t, e.v, tenantToken(1), nil) })
 			<-src.entered
 			e.pushOut(t)
 			group.Go(func() { _, _ = e.v.Verify(t.Context(), again) })
@@ -104,15 +104,15 @@ func TestDroppedDuringResolve(t *testing.T) {
 	inBubble(t, "MD-15/dropped_during_Resolve", func(t *testing.T, e *estate) {
 		e.resolve = e.slowly(2 * time.Second)
 		var group sync.WaitGroup
-		group.Go(func() { expect(t, e.v, tenantToken(1), nil) })
+		group.Go(func() { expectOnce(t, e.v, tenantToken(1), nil) })
 		synctest.Wait()
 		e.drop(t)
 		e.change(3 * time.Second)
-		group.Go(func() { expect(t, e.v, newer(), nil) }) // does not wait for the older call
+		group.Go(func() { expectOnce(t, e.v, newer(), nil) }) // does not wait for the older call
 		synctest.Wait()
 		older := e.resolved(1)
 		time.Sleep(2*time.Second + time.Millisecond) // the older call has ended, the newer one has not
-		group.Go(func() { expect(t, e.v, newer(), nil) })
+		group.Go(func() { expectOnce(t, e.v, newer(), nil) })
 		group.Wait()
 		if older != 2 {
 			t.Errorf("%d calls of Resolve, want 2", older)
@@ -137,10 +137,10 @@ func TestDroppedDuringResolve(t *testing.T) {
 			time.Sleep(time.Second)
 			return verifier.Config{}, verifier.ErrIssuer
 		}
-		expect(t, e.v, tenantToken(1), verifier.ErrIssuer)
+		expectOnce(t, e.v, tenantToken(1), verifier.ErrIssuer)
 		e.drop(t) // what was remembered
 		var group sync.WaitGroup
-		group.Go(func() { expect(t, e.v, tenantToken(1), verifier.ErrIssuer) })
+		group.Go(func() { expectOnce(t, e.v, tenantToken(1), verifier.ErrIssuer) })
 		synctest.Wait()
 		e.drop(t) // what is on its way
 		group.Wait()

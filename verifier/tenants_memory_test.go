@@ -223,7 +223,7 @@ func TestTenantPlaces(t *testing.T) {
 	}, issuersAtMost(4000), func(cfg *verifier.Tenants) { cfg.OnEvent = nil })
 	inBubble(t, "G13/token_cache_of_a_tenant", func(t *testing.T, e *estate) {
 		for i := range 257 {
-			expect(t, e.v, tenantToken(1, object{"jti": fmt.Sprint(i)}), nil)
+			expectOnce(t, e.v, tenantToken(1, object{"jti": fmt.Sprint(i)}), nil)
 		}
 		src := e.sources[tenantURL(1)]
 		looks := func(i int) int { // one at a hit; verification looks once, too, so it is made to fail
@@ -264,7 +264,7 @@ func TestEvictionWhileVerifying(t *testing.T) {
 		src := e.holding(1)
 		var group sync.WaitGroup
 		for range 3 {
-			group.Go(func() { expect(t, e.v, garbage(1), verifier.ErrSignature) })
+			group.Go(func() { expectOnce(t, e.v, garbage(1), verifier.ErrSignature) })
 			<-src.entered
 		}
 		e.pushOut(t)

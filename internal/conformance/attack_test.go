@@ -55,7 +55,7 @@ func TestAttack(t *testing.T) {
 		t.Run(f.name+"_"+alg, func(t *testing.T) {
 			t.Parallel() // it waits about a second for the verifier to try again
 			as, v := attackedVerifier(t, alg, verifier.RFC9068)
-			oauthtest.Attack(t, guardedOrders(t, f, v), as, ordersRoute)
+			oauthtest.Attack(t, twice(t, guardedOrders(t, f, v)), as, ordersRoute)
 		})
 	}
 }
@@ -69,7 +69,7 @@ func TestAttackInBubble(t *testing.T) {
 				before(t, as, v)
 				target := ordersRoute
 				target.Profile = profile
-				oauthtest.Attack(t, guardedOrders(t, f, v), as, target)
+				oauthtest.Attack(t, twice(t, guardedOrders(t, f, v)), as, target)
 			})
 		})
 	}
@@ -134,7 +134,7 @@ func TestAttackURL(t *testing.T) {
 			defer as.Close()
 			target := ordersRoute
 			var url string
-			url, target.TLS = serveLoopback(t, guardedOrders(t, tc.framework, newVerifier(t, as.VerifierConfig(api))), tc.secure)
+			url, target.TLS = serveLoopback(t, twice(t, guardedOrders(t, tc.framework, newVerifier(t, as.VerifierConfig(api)))), tc.secure)
 			oauthtest.AttackURL(t, url, as, target)
 		})
 	}
