@@ -309,7 +309,7 @@ func TestDeskIsWiped(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			d := desks.New().(*desk)
-			u, err := d.parse(raw, d.lay(raw))
+			u, err := d.parse(raw, d.lay(raw), new(heads))
 			if err == nil {
 				_, _ = i.set.verify(u)
 			}

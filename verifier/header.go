@@ -15,7 +15,7 @@ const maxKeyID = 512
 // (jku, jwk, x5u, x5c, x5t) are not even read (RFC 8725 §3.10).
 type header struct {
 	alg    string
-	typ    string
+	typ    string // as it is compared
 	hasTyp bool
 	kid    string
 	hasKid bool
@@ -39,6 +39,7 @@ func readHeader(text string, r *strictjson.Reader) (header, error) {
 	if h.typ, h.hasTyp, err = optionalText(obj, "typ"); err != nil {
 		return header{}, err
 	}
+	h.typ = mediaType(h.typ)
 	if h.kid, h.hasKid, err = optionalText(obj, "kid"); err != nil {
 		return header{}, err
 	}

@@ -56,14 +56,10 @@ func (is *issuer) checkHeader(h header) error {
 	if !is.algorithms[h.alg] {
 		return fail(ErrAlgorithm, "alg is not on the issuer's allowlist (Config.Algorithms)")
 	}
-	typ := ""
-	if h.hasTyp {
-		typ = mediaType(h.typ)
-		if typ == "" {
-			return fail(ErrTokenType, "typ is empty")
-		}
+	if h.hasTyp && h.typ == "" {
+		return fail(ErrTokenType, "typ is empty")
 	}
-	if !is.types[typ] {
+	if !is.types[h.typ] {
 		return fail(ErrTokenType, "typ is not that of an access token (RFC 9068 §2.1): "+
 			"was an ID token sent instead of one? Otherwise, for an issuer older than RFC 9068, "+
 			"set Config.Profile to verifier.ProfileJWT, or list its typ in Config.TokenTypes")

@@ -179,8 +179,7 @@ func (ts *tenants) find(ctx context.Context, iss string, u *unverified, size int
 
 // foreignTyp reports a typ that Config.TokenTypes cannot list.
 func foreignTyp(h header) bool {
-	kind := mediaType(h.typ)
-	return h.hasTyp && (kind == "" || foreignTypes[kind] || strings.ContainsAny(kind, " \t\r\n;,"))
+	return h.hasTyp && (h.typ == "" || foreignTypes[h.typ] || strings.ContainsAny(h.typ, " \t\r\n;,"))
 }
 
 // build checks what Resolve returned for iss.

@@ -16,6 +16,8 @@ type unverified struct {
 	input     []byte // what is signed; on the desk
 	signature []byte // on the desk
 	header    header
+	known     bool   // the header was remembered
+	segment   string // of the header
 	payload   string
 	claims    strictjson.Object // on the desk
 }
@@ -65,8 +67,9 @@ func (d *desk) clear() {
 	desks.Put(d)
 }
 
-// parse reads raw, which as token lies on the desk. The result is a part of d.
-func (d *desk) parse(raw string, token []byte) (*unverified, error) {
+// parse reads raw, which as token lies on the desk, unless heads knows how its header
+// reads. The result is a part of d.
+func (d *desk) parse(raw string, token []byte, heads *heads) (*unverified, error) {
 	u := &d.unverified
 	u.input = token
 	cut, err := compact.Cut(raw)
@@ -76,22 +79,25 @@ func (d *desk) parse(raw string, token []byte) (*unverified, error) {
 	if err != nil {
 		return nil, &Error{Class: ErrMalformedToken, Cause: err}
 	}
-	header, err := d.decode(cut.Header)
-	if err != nil {
+	u.input, u.segment = token[:len(cut.SigningInput)], cut.Header
+	var header string
+	if u.header, u.known = heads.get(cut.Header); !u.known {
+		if header, err = d.decode(cut.Header); err != nil {
+			return nil, err
+		}
+	}
+	if u.payload, err = d.decode(cut.Payload); err != nil {
 		return nil, err
 	}
-	payload, err := d.decode(cut.Payload)
-	if err != nil {
-		return nil, err
-	}
-	u.input, u.payload = token[:len(cut.SigningInput)], payload
 	if u.signature, err = compact.DecodeInto(d.sig, cut.Signature); err != nil {
 		return nil, &Error{Class: ErrMalformedToken, Cause: err}
 	}
-	if u.header, err = readHeader(header, &d.head); err != nil {
-		return nil, err
+	if !u.known {
+		if u.header, err = readHeader(header, &d.head); err != nil {
+			return nil, err
+		}
 	}
-	if u.claims, err = d.claims.Read(payload); err != nil {
+	if u.claims, err = d.claims.Read(u.payload); err != nil {
 		return nil, fail(ErrMalformedToken, "payload: %w", err)
 	}
 	return u, nil

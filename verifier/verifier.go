@@ -12,9 +12,10 @@ import (
 // The zero value and nil refuse every token with [ErrConfig].
 type Verifier struct {
 	issuers  map[string]*issuer
-	tenants  *tenants    // asked for an issuer that is not configured; nil: none
-	only     *issuer     // the issuer, if there is just one and no tenants
-	hints    *hints      // nil if there is an only one
+	tenants  *tenants // asked for an issuer that is not configured; nil: none
+	only     *issuer  // the issuer, if there is just one and no tenants
+	hints    *hints   // nil if there is an only one
+	heads    heads
 	maxBytes int         // the largest limit of all issuers
 	onEvent  func(Event) // for refusals that concern no configured issuer
 }
@@ -114,15 +115,25 @@ func (v *Verifier) authenticate(ctx context.Context, raw string) (*Token, *issue
 	if tok, is, err := v.seenBefore(ctx, digest); tok != nil || err != nil {
 		return tok, is, err
 	}
-	u, err := d.parse(raw, token)
+	u, err := d.parse(raw, token, &v.heads)
 	if err != nil {
 		return nil, v.only, err
 	}
 	tok, is, err := v.byIssuer(ctx, u, len(raw), digest)
-	if err == nil && v.only == nil {
-		v.hints.put(digest, is)
+	if err == nil {
+		v.remember(u, is, digest)
 	}
 	return tok, is, err
+}
+
+// remember notes what makes tokens like u, which was verified, cheaper to read.
+func (v *Verifier) remember(u *unverified, is *issuer, digest digest) {
+	if !u.known {
+		v.heads.put(u.segment, u.header)
+	}
+	if v.only == nil {
+		v.hints.put(digest, is)
+	}
 }
 
 var errTooLong = errors.New("longer than Config.MaxTokenBytes")

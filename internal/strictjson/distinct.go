@@ -23,25 +23,42 @@ func distinct(members []Member) bool {
 	case n <= pairwise:
 		return distinctPairs(members)
 	case n <= few:
-		return distinctFew(members)
+		var t table
+		return t.fill(members)
 	}
 	return distinctMany(members)
 }
 
-// distinctFew has a table of positions, plus one, with room enough for few.
-func distinctFew(members []Member) bool {
-	var table [2 * few]uint8
+// table has the positions of at most few members by their names, plus one.
+type table [2 * few]uint8
+
+// fill puts members into t, which is empty. It is false if two of them share a name.
+func (t *table) fill(members []Member) bool {
 	for i := range members {
-		name := members[i].Name
-		at := sketch(name) % uint(len(table))
-		for ; table[at] != 0; at = (at + 1) % uint(len(table)) {
-			if members[table[at]-1].Name == name {
-				return false
-			}
+		at := t.find(members, members[i].Name)
+		if t[at] != 0 {
+			return false
 		}
-		table[at] = uint8(i) + 1
+		t[at] = uint8(i) + 1
 	}
 	return true
+}
+
+// find is where the position of the member called name is, or would be.
+func (t *table) find(members []Member, name string) uint {
+	at := sketch(name) % uint(len(t))
+	for t[at] != 0 && members[t[at]-1].Name != name {
+		at = (at + 1) % uint(len(t))
+	}
+	return at
+}
+
+func (t *table) get(members []Member, name string) (Value, bool) {
+	at := t[t.find(members, name)]
+	if at == 0 {
+		return Value{}, false
+	}
+	return members[at-1].Value, true
 }
 
 // sketch tells most names of claims apart at the price of a few bytes.

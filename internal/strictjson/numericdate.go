@@ -21,6 +21,9 @@ func (v Value) NumericDate() (time.Time, bool) {
 	if v.kind != KindNumber {
 		return time.Time{}, false
 	}
+	if seconds, plain := plainSeconds(v.raw); plain {
+		return time.Unix(seconds, 0).UTC(), true
+	}
 	digits, point, negative := split(v.raw)
 	var seconds, nanos int64
 	var finer bool
@@ -46,6 +49,22 @@ func (v Value) NumericDate() (time.Time, bool) {
 		return time.Time{}, false
 	}
 	return time.Unix(seconds, nanos).UTC(), true
+}
+
+// plainSeconds reads a number of at most eleven digits and nothing else, as nearly all
+// are: it is below the limit.
+func plainSeconds(raw string) (seconds int64, plain bool) {
+	if len(raw) > 11 {
+		return 0, false
+	}
+	for i := range len(raw) {
+		c := raw[i] - '0'
+		if c > 9 {
+			return 0, false
+		}
+		seconds = seconds*10 + int64(c)
+	}
+	return seconds, true
 }
 
 // split takes a valid number apart: its digits, perhaps with a dot among them, and how

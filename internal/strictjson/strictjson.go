@@ -58,16 +58,21 @@ type Reader struct{ p parser }
 // Read is [ParseObject] without a copy: the Object is made of parts of text and of r,
 // and holds until r reads again.
 func (r *Reader) Read(text string) (Object, error) {
-	r.p.text, r.p.pos, r.p.held, r.p.more = text, 0, 0, nil
+	r.p.text, r.p.pos, r.p.held, r.p.more, r.p.find = text, 0, 0, nil, table{}
 	if err := r.p.document(); err != nil {
 		return Object{}, err
 	}
-	return Object{members: r.p.members()}, nil
+	o := Object{members: r.p.members()}
+	if r.p.more == nil {
+		o.find = &r.p.find
+	}
+	return o, nil
 }
 
 // Clear drops what r holds of the document that it read.
 func (r *Reader) Clear() {
 	clear(r.p.room[:r.p.most])
+	r.p.find = table{}
 	r.p.text, r.p.more = "", nil
 	r.p.pos, r.p.held, r.p.most = 0, 0, 0
 }
@@ -81,6 +86,7 @@ type parser struct {
 	room [24]Member // the first of them; an array, so that a parser can live on the stack
 	more []Member   // all of them, once the room is not enough
 	most int        // how much of the room was ever used
+	find table      // of the members of the document, as long as they have room
 
 	outer     bool   // lenient is set
 	lenient   string // name of the array whose elements may hold duplicates
@@ -247,7 +253,12 @@ func (p *parser) name() (string, error) {
 // closeObject compares the names of the object that began at base of the stack, and
 // takes it off unless it is the outermost.
 func (p *parser) closeObject(base, depth int) error {
-	if !p.unchecked && !p.compared && !distinct(p.members()[base:]) {
+	switch members := p.members()[base:]; {
+	case depth == 1 && p.more == nil: // names are always compared there, and looked up later
+		if !p.find.fill(members) {
+			return errDuplicate
+		}
+	case !p.unchecked && !p.compared && !distinct(members):
 		return errDuplicate
 	}
 	if depth > 1 {

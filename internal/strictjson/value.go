@@ -34,10 +34,16 @@ type Member struct {
 }
 
 // Object is a JSON object, its members in document order. The zero Object is empty.
-type Object struct{ members []Member }
+type Object struct {
+	members []Member
+	find    *table // of them, or nil
+}
 
 // Get returns the member called name, code point for code point (RFC 7519 §4).
 func (o Object) Get(name string) (Value, bool) {
+	if o.find != nil {
+		return o.find.get(o.members, name)
+	}
 	for i := range o.members {
 		if o.members[i].Name == name {
 			return o.members[i].Value, true

@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package verifier
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+)
+
+func TestHeads(t *testing.T) {
+	segment := func(raw string) string { return raw[:strings.IndexByte(raw, '.')] }
+	t.Run("JV-33/only_headers_of_verified_tokens", func(t *testing.T) {
+		i := newInside(t, 0)
+		raw := i.token("a")
+		if _, err := i.v.Verify(t.Context(), raw[:len(raw)-4]+"AAAA"); ClassOf(err) != ErrSignature {
+			t.Fatal(err)
+		}
+		if _, known := i.v.heads.get(segment(raw)); known {
+			t.Error("that of a forged token is known")
+		}
+		i.accept(t, raw)
+		if h, known := i.v.heads.get(segment(raw)); !known || h != (header{alg: "Ed25519", typ: "at+jwt", hasTyp: true, kid: "one", hasKid: true}) {
+			t.Errorf("known: %v, %+v", known, h)
+		}
+	})
+	t.Run("JV-33/a_known_header_excuses_nothing_else", func(t *testing.T) {
+		i := newInside(t, -1)
+		raw := i.token("a")
+		for range 2 {
+			i.accept(t, raw)
+			for bad, class := range map[string]error{
+				raw[:len(raw)-4] + "AAAA":                        ErrSignature,
+				segment(raw) + raw[strings.LastIndex(raw, "."):]: ErrMalformedToken,
+				segment(raw) + ".e30.AA":                         ErrMissingClaim,
+				segment(raw) + ".e31.AA":                         ErrMalformedToken,
+				segment(raw) + ".e30.AB":                         ErrMalformedToken,
+			} {
+				if _, err := i.v.Verify(t.Context(), bad); ClassOf(err) != class {
+					t.Errorf("%v, want %v", err, class)
+				}
+			}
+			i.set = &KeySet{}
+			if _, err := i.v.Verify(t.Context(), raw); ClassOf(err) != ErrUnknownKey {
+				t.Error("the key is gone:", err)
+			}
+			i.set = i.newSet(t, "one")
+		}
+	})
+	t.Run("JV-33/other_headers_take_a_place_late", func(t *testing.T) {
+		h := new(heads)
+		var first string
+		place := h.place("x")
+		for n := 0; first == ""; n++ {
+			if s := fmt.Sprint(n); h.place(s) == place {
+				first = s
+			}
+		}
+		h.put("x", header{alg: "x"})
+		for n := range patience {
+			if _, known := h.get("x"); !known {
+				t.Fatalf("forgotten after %d others", n)
+			}
+			h.put(first, header{alg: "y"})
+		}
+		if got, known := h.get(first); !known || got.alg != "y" {
+			t.Error("never remembered")
+		}
+		if _, known := h.get("x"); known {
+			t.Error("the place is taken twice")
+		}
+	})
+}
