@@ -33,6 +33,7 @@ var directions = []direction{
 	{".", nil, "the map of the module has no code"},
 	{"internal/hook", nil, "calls a function"},
 	{"internal/strictjson", nil, "reads JSON and nothing else"},
+	{"internal/alias", nil, "the only package that uses unsafe"},
 	{"internal/compact", nil, "reads base64url and nothing else"},
 	{"internal/jose", []string{"internal/strictjson", "internal/compact", jwxPath}, "the only package that knows jwx, so that replacing it is one package's work"},
 	{"internal/fetch", []string{"internal/hook"}, "one bounded GET; what the document means is its caller's business"},
@@ -42,7 +43,7 @@ var directions = []direction{
 	{"internal/memnet", nil, "a network for tests"},
 	{"internal/conformance", nil, "holds tests only"},
 	{"internal/leaktest", nil, "imported by every package's tests, so it imports none of them"},
-	{"verifier", []string{"internal/strictjson", "internal/compact", "internal/jose", "internal/hook", "internal/scopetoken", lruPath, lruCore}, "the core: no HTTP, no other public package"},
+	{"verifier", []string{"internal/alias", "internal/strictjson", "internal/compact", "internal/jose", "internal/hook", "internal/scopetoken", lruPath, lruCore}, "the core: no HTTP, no other public package"},
 	{"jwkscache", []string{"verifier", "internal/fetch", "internal/strictjson", "internal/jose", "internal/hook"}, "delivers key sets to the verifier"},
 	{"providers", []string{"verifier", "jwkscache", "internal/fetch"}, "presets: configurations and key sources, no checks of their own"},
 	{"scopes", []string{"verifier", "internal/scopetoken"}, "rules are verifier.Requirements"},
@@ -65,6 +66,7 @@ var sealed = []struct {
 	{"jwx", "github.com/lestrrat-go/jwx", []string{"internal/jose", "bench"}, "jwx is sealed in (docs/decisions/0001-jwx-v2-sealed.md), and measured as it is elsewhere"},
 	{"GO-11/echo", "github.com/labstack/echo", []string{"adapters/echov4", "internal/conformance", "examples", "interop", "bench"}, "a framework is known to its adapter, the conformance table and the examples"},
 	{"GO-11/gin", "github.com/gin-gonic/gin", []string{"adapters/ginv1", "internal/conformance", "examples", "bench"}, "a framework is known to its adapter, the conformance table and the examples"},
+	{"unsafe", "unsafe", []string{"internal/alias", "providers"}, "in providers a test alone; memory that is both a string and bytes is made in one place (docs/decisions/0008-speed.md)"},
 	{"TA-28/test_kit", kitPath, []string{"examples", "interop", "cmd/bearerguard"}, "the test kit is for tests and examples"},
 }
 

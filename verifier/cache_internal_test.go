@@ -10,7 +10,6 @@ import (
 	"fmt"
 	"reflect"
 	"runtime"
-	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -309,17 +308,17 @@ func TestDeskIsWiped(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			d := desks.New().(*desk)
-			u, err := d.parse(raw, d.lay(raw), new(heads))
+			u, err := d.parse(raw, new(heads))
 			if err == nil {
 				_, _ = i.set.verify(u)
 			}
 			d.clear()
-			for _, b := range slices.Concat(d.token, d.text, d.sig) {
+			for _, b := range d.sig {
 				if b != 0 {
 					t.Fatal("a byte was left")
 				}
 			}
-			if d.input != nil || d.signature != nil || d.payload != "" || d.header != (header{}) || !reflect.ValueOf(d.head).IsZero() || !reflect.ValueOf(d.claims).IsZero() {
+			if d.input != "" || d.segment != "" || d.signature != nil || d.payload != "" || d.header != (header{}) || !reflect.ValueOf(d.head).IsZero() || !reflect.ValueOf(d.claims).IsZero() {
 				t.Error("a part of the token was left")
 			}
 		})

@@ -4,7 +4,6 @@ package verifier
 
 import (
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/bearerguard/bearerguard/internal/compact"
@@ -20,8 +19,11 @@ func invalid(claim, why string) error { return fail(ErrInvalidClaim, "%s: %s", c
 type draft struct {
 	*Token
 	actor *Actor   // its place, until it is known whether there is one
-	room  []string // for the lists
+	room  []string // for the lists, of which those that do not fit get memory of their own
 }
+
+// usualTexts is how many strings the lists of a usual token have in all.
+const usualTexts = 12
 
 // readClaims turns the payload, whose signature has been verified, into a Token,
 // and applies the rules of the issuer: kind of token, audience, time, then the
@@ -30,7 +32,8 @@ func (is *issuer) readClaims(u *unverified) (*Token, error) {
 	if err := is.checkMarks(u.claims); err != nil {
 		return nil, err
 	}
-	t := newDraft(is.listed(u.claims))
+	var t draft
+	t.Token, t.actor, t.room = newToken(usualTexts)
 	t.Issuer, t.payload, t.implies = is.name, u.payload, is.implies
 	if err := is.fill(&t, u.claims); err != nil {
 		return nil, err
@@ -64,56 +67,41 @@ func (is *issuer) fill(t *draft, claims strictjson.Object) error {
 	return nil
 }
 
-// listed is how many strings all lists of a token take, at most.
-func (is *issuer) listed(claims strictjson.Object) (n int) {
-	if val, ok := claims.Get("aud"); ok {
-		n += countTexts(val)
-	}
-	if val, ok := claims.Get("amr"); ok {
-		n += countTexts(val)
-	}
-	for _, path := range [...]ClaimPath{is.names.Scopes, is.names.Roles, is.names.Groups, is.names.Entitlements} {
-		if val, found, _ := path.find(claims); found {
-			n += countTexts(val)
-		}
-	}
-	return n
-}
-
-// countTexts is how many elements an array has, or words a string, at most; of many it
-// is the exact number.
-func countTexts(val strictjson.Value) int {
-	const few = 16
-	if text, ok := val.Text(); ok {
-		if n := strings.Count(text, " ") + 1; n <= few {
-			return n
-		}
-		return max(countWords(text), 1)
-	}
-	if n := val.Separators() + 1; n <= few {
-		return n
-	}
-	n, _ := val.Count()
-	return n
-}
-
 // texts is an array that holds strings only; false for anything else.
 func (t *draft) texts(val strictjson.Value) ([]string, bool) {
-	list, ok := val.AppendTexts(t.room[:0])
+	list, ok := val.AppendTexts(t.front(val))
 	if !ok {
 		return nil, false
 	}
 	return t.take(list), true
 }
 
-// take keeps a list that was made at the front of the room, or has memory of its own
-// because it was too long for that.
+// front is where a list of the elements of an array fits: in the room, or in memory just
+// large enough, since a list that grows takes several times its memory.
+func (t *draft) front(val strictjson.Value) []string {
+	if val.Separators() < len(t.room) {
+		return t.room[:0]
+	}
+	n, _ := val.Count()
+	return t.frontFor(n)
+}
+
+func (t *draft) frontFor(n int) []string {
+	if n <= len(t.room) {
+		return t.room[:0]
+	}
+	return make([]string, 0, n)
+}
+
+// take keeps a list that begins at the front.
 func (t *draft) take(list []string) []string {
 	n := len(list)
-	if n == 0 {
+	switch {
+	case n == 0:
 		return []string{}
+	case len(t.room) > 0 && &list[0] == &t.room[0]:
+		t.room = t.room[n:]
 	}
-	t.room = t.room[min(n, len(t.room)):]
 	return list[:n:n]
 }
 
@@ -173,7 +161,7 @@ func (is *issuer) readAudience(t *draft, obj strictjson.Object) error {
 
 func (t *draft) oneOrMore(val strictjson.Value) ([]string, bool) {
 	if s, ok := val.Text(); ok {
-		return t.take(append(t.room[:0], s)), true
+		return t.take(append(t.frontFor(1), s)), true
 	}
 	return t.texts(val)
 }
@@ -256,8 +244,8 @@ func (is *issuer) readScopes(t *draft, obj strictjson.Object) error {
 	}
 	var list []string
 	if text, isText := val.Text(); isText {
-		list, valid = splitScopes(t.room[:0], text)
-	} else if whole, isList := val.AppendTexts(t.room[:0]); isList && is.names.scopeLists {
+		list, valid = splitScopes(t.frontFor(wordsAtMost(text, len(t.room))), text)
+	} else if whole, isList := val.AppendTexts(t.front(val)); isList && is.names.scopeLists {
 		list, valid = wholeScopes(whole)
 	} else {
 		return invalid(path.label(), "not a string, nor an array of strings where Config.Mapping.Scopes allows it")
@@ -384,7 +372,7 @@ func (t *draft) names(obj strictjson.Object, path ClaimPath) []string {
 	if !ok {
 		return nil
 	}
-	list := t.room[:0]
+	list := t.frontFor(len(elements))
 	for _, el := range elements {
 		if member, isObject := el.Object(); isObject {
 			el, _ = member.Get("value")

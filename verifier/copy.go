@@ -66,25 +66,8 @@ func newLongToken(n int) (*Token, *Actor, []string) {
 		b := new(block[[16384]string])
 		return &b.token, &b.actor, b.list[:]
 	}
-	return newPair(n)
-}
-
-// newPair is newToken for one that is not made often: it takes no more memory than it
-// needs, and two allocations.
-func newPair(n int) (*Token, *Actor, []string) {
 	b := new(block[struct{}])
 	return &b.token, &b.actor, make([]string, n)
-}
-
-// newDraft makes the Token that a first sight fills.
-func newDraft(n int) draft {
-	var t draft
-	if n > 256 {
-		t.Token, t.actor, t.room = newPair(n)
-	} else {
-		t.Token, t.actor, t.room = newToken(n)
-	}
-	return t
 }
 
 // strings is how many strings the lists of t hold.

@@ -7,6 +7,7 @@ import (
 	"math/bits"
 	"slices"
 	"sort"
+	"strings"
 
 	"github.com/bearerguard/bearerguard/internal/scopetoken"
 )
@@ -32,6 +33,14 @@ func splitScopes(scopes []string, s string) ([]string, bool) {
 		scopes = append(scopes, s[start:])
 	}
 	return unique(scopes), true
+}
+
+// wordsAtMost is a bound of countWords(s), which is exact if it is above few.
+func wordsAtMost(s string, few int) int {
+	if n := strings.Count(s, " ") + 1; n <= few {
+		return n
+	}
+	return countWords(s)
 }
 
 // countWords counts first what is then stored: growing a list of thousands of

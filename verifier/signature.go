@@ -7,6 +7,7 @@ import (
 	"errors"
 	"slices"
 
+	"github.com/bearerguard/bearerguard/internal/alias"
 	"github.com/bearerguard/bearerguard/internal/jose"
 )
 
@@ -86,7 +87,7 @@ func (s *KeySet) verify(u *unverified) (*jose.Key, error) {
 			return nil, refuseAfter(tried, !u.header.hasKid)
 		}
 		tried++
-		if k.Verify(u.header.alg, u.input, u.signature) {
+		if k.Verify(u.header.alg, alias.Bytes(u.input), u.signature) {
 			return k.Key, nil
 		}
 	}

@@ -6,6 +6,8 @@ import (
 	"context"
 	"crypto/sha256"
 	"errors"
+
+	"github.com/bearerguard/bearerguard/internal/alias"
 )
 
 // Verifier verifies access tokens. It is immutable and safe for concurrent use.
@@ -105,17 +107,16 @@ func (v *Verifier) authenticate(ctx context.Context, raw string) (*Token, *issue
 	if len(raw) > v.maxBytes {
 		return nil, v.only, &Error{Class: ErrMalformedToken, Cause: errTooLong}
 	}
-	d := desks.Get().(*desk)
-	defer d.clear()
-	token := d.lay(raw)
 	var digest digest
 	if v.only == nil || v.only.cache.on() {
-		digest = sha256.Sum256(token)
+		digest = sha256.Sum256(alias.Bytes(raw))
 	}
 	if tok, is, err := v.seenBefore(ctx, digest); tok != nil || err != nil {
 		return tok, is, err
 	}
-	u, err := d.parse(raw, token, &v.heads)
+	d := desks.Get().(*desk)
+	defer d.clear()
+	u, err := d.parse(raw, &v.heads)
 	if err != nil {
 		return nil, v.only, err
 	}
