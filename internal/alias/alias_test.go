@@ -8,10 +8,7 @@ import (
 	"testing"
 
 	"github.com/bearerguard/bearerguard/internal/alias"
-	"github.com/bearerguard/bearerguard/internal/leaktest"
 )
-
-func TestMain(m *testing.M) { leaktest.Main(m) }
 
 func TestAlias(t *testing.T) {
 	for _, s := range []string{"", "a", strings.Repeat("token", 1000), "ä\x00\xff"} {
