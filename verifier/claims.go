@@ -23,7 +23,7 @@ type draft struct {
 }
 
 // usualTexts is how many strings the lists of a usual token have in all.
-const usualTexts = 12
+const usualTexts = 16
 
 // readClaims turns the payload, whose signature has been verified, into a Token,
 // and applies the rules of the issuer: kind of token, audience, time, then the

@@ -25,7 +25,7 @@ type issuer struct {
 	implies    implied
 	leeway     time.Duration
 	maxBytes   int
-	now        func() time.Time
+	now        func() time.Time // nil: time.Now
 	onEvent    func(Event)
 	cache      tokenCache
 	ending     ending
@@ -69,16 +69,9 @@ func (is *issuer) checkHeader(h header) error {
 
 // checkTimes is run at first sight and again on every use of a cached token.
 func (is *issuer) checkTimes(t *Token) error {
-	var now time.Time
-	err := guarded("Config.Now", func() error {
-		now = is.now()
-		return nil
-	})
+	now, err := is.time()
 	if err != nil {
 		return err
-	}
-	if now.IsZero() { // no time at all: before every exp
-		return fail(ErrInternal, "Config.Now returned the zero time")
 	}
 	if !now.Before(t.ExpiresAt.Add(is.leeway)) {
 		return fail(ErrExpired, "exp has passed")
@@ -90,4 +83,19 @@ func (is *issuer) checkTimes(t *Token) error {
 		return is.notYet(t, now, "iat lies in the future: are the clocks in step?")
 	}
 	return nil
+}
+
+// time asks Config.Now, or the system's clock.
+func (is *issuer) time() (now time.Time, err error) {
+	if is.now == nil {
+		return time.Now(), nil
+	}
+	err = guarded("Config.Now", func() error {
+		now = is.now()
+		return nil
+	})
+	if err == nil && now.IsZero() { // no time at all: before every exp
+		err = fail(ErrInternal, "Config.Now returned the zero time")
+	}
+	return now, err
 }

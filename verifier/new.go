@@ -87,9 +87,6 @@ func buildIssuer(f *faults, cfg Config, defaults []string) (*issuer, error) {
 	if len(cfg.Clients) > 0 {
 		is.clients = setOf(cfg.Clients)
 	}
-	if is.now == nil {
-		is.now = time.Now
-	}
 	is.implies = checkImplies(f, cfg.Implies)
 	checkKeys(f, cfg, is.algorithms)
 	if err := f.err(); err != nil {
