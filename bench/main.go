@@ -68,7 +68,7 @@ func writeReport(results, docs string) error {
 	if err != nil {
 		return err
 	}
-	r := &report{passes}
+	r := &report{passes: passes, profiles: profiles(results)}
 	if err := r.write(docs); err != nil {
 		return err
 	}

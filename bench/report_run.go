@@ -47,7 +47,10 @@ func (o options) measure(ctx context.Context, results string) error {
 			return fmt.Errorf("pass %d: %w", n, err)
 		}
 	}
-	return nil
+	if o.only != "" {
+		return nil
+	}
+	return keepProfiles(ctx, binary, results)
 }
 
 func clearResults(dir string) error {
@@ -58,12 +61,22 @@ func clearResults(dir string) error {
 	if err != nil {
 		return err
 	}
+	for _, p := range profiled {
+		if name := filepath.Join(dir, p.name); fileExists(name) {
+			names = append(names, name)
+		}
+	}
 	for _, name := range names {
 		if err := os.Remove(name); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+func fileExists(name string) bool {
+	_, err := os.Stat(name)
+	return err == nil
 }
 
 // onePass stores what the benchmarks print below a few lines about where they ran.
@@ -109,6 +122,13 @@ func cores() string {
 func measuredVersions(ctx context.Context) (string, error) {
 	out, err := goTool(ctx, "list", "-m", "-f", "{{if not (or .Main .Indirect .Replace)}}{{.Path}}@{{.Version}}{{end}}", "all")
 	return strings.Join(strings.Fields(out), " "), err
+}
+
+func runQuietly(ctx context.Context, name string, args ...string) error {
+	if out, err := exec.CommandContext(ctx, name, args...).CombinedOutput(); err != nil {
+		return fmt.Errorf("%w\n%s", err, out)
+	}
+	return nil
 }
 
 func goTool(ctx context.Context, args ...string) (string, error) {

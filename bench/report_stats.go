@@ -9,7 +9,10 @@ import (
 )
 
 // report is what some passes say.
-type report struct{ passes []*pass }
+type report struct {
+	passes   []*pass
+	profiles map[string]string // what keepProfiles has stored, by file name
+}
 
 // get is one measured value, or NaN where it was not measured. NaN goes through every
 // calculation, so that nothing is made of a value that is not there.

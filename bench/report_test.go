@@ -57,7 +57,7 @@ func reportOf(t *testing.T, texts ...string) (*report, error) {
 		}
 	}
 	passes, err := loadPasses(dir)
-	return &report{passes}, err
+	return &report{passes: passes}, err
 }
 
 func mustReport(t *testing.T, texts ...string) *report {
@@ -394,7 +394,7 @@ func TestStoredReport(t *testing.T) {
 		t.Fatal(err)
 	}
 	dir := t.TempDir()
-	if err := (&report{passes}).write(dir); err != nil {
+	if err := (&report{passes, profiles("results")}).write(dir); err != nil {
 		t.Fatal(err)
 	}
 	got, want := reportFiles(t, dir), reportFiles(t, "../docs")
@@ -462,5 +462,29 @@ func TestAxis(t *testing.T) {
 	}
 	if a := (axis{false, 0, 400}); a.place(100) != 0.25 || len(a.marks()) != 3 {
 		t.Errorf("100 is at %v of %v", a.place(100), a.marks())
+	}
+}
+
+func TestProfiles(t *testing.T) {
+	const top = `File: bench.test
+Duration: 5s
+      flat  flat%   sum%        cum   cum%
+     0.01s  0.1%  0.1%      8.00s 80.00%  github.com/bearerguard/bearerguard/verifier.(*Verifier).VerifyBound
+         0     0%  0.1%      7.90s 79.00%  github.com/bearerguard/bearerguard/internal/hook.Call
+         0     0%  0.1%      6.00s 60.00%  crypto/rsa.VerifyPKCS1v15
+         0     0%  0.1%      0.80s  8.00%  github.com/bearerguard/bearerguard/verifier.(*desk).parse (inline)
+         0     0%  0.1%      0.04s  0.40%  runtime.mallocgc
+`
+	r := &report{profiles: map[string]string{"profile-first.txt": top}}
+	got := r.Profiles()
+	for _, want := range []string{"| `rsa.VerifyPKCS1v15` | 75.0 % |", "| `verifier.(*desk).parse` | 10.0 % |", "Seen before: no profile was stored."} {
+		if !strings.Contains(strings.Join(strings.Fields(got), " "), want) {
+			t.Errorf("%s\nlacks %s", got, want)
+		}
+	}
+	for _, not := range []string{"hook.Call", "VerifyBound", "mallocgc"} {
+		if strings.Contains(got, not) {
+			t.Errorf("%s\nholds %s", got, not)
+		}
 	}
 }
