@@ -13,7 +13,7 @@ const (
 	issuerName = "https://login.example.com"
 	thisAPI    = "https://api.example.com"
 	scopeAsked = "orders:read"
-	lifetime   = time.Hour
+	lifetime   = 12 * time.Hour // more than any pass takes
 )
 
 // sizes are the lengths of tokens, in bytes; a token differs by 3 % at most.

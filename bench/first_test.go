@@ -64,21 +64,21 @@ func benchmarkFirst(b *testing.B, name, alg string, size int, c contender) {
 // of first sight, and is still in that of the other. What a look-up does not
 // allocate tells them apart.
 func TestNewAndSeen(t *testing.T) {
-	ring := ringOf(t, eddsa, sizes[0])
-	again := func(entries int) uint64 {
-		check, err := cached(entries)(setupOf(t, eddsa))
-		if err != nil {
-			t.Fatal(err)
+	for _, size := range sizes {
+		ring := ringOf(t, eddsa, size)
+		twice := func(entries int) (first, again uint64) {
+			check, err := cached(entries)(setupOf(t, eddsa))
+			if err != nil {
+				t.Fatal(err)
+			}
+			return allocated(t, check, ring), allocated(t, check, ring)
 		}
-		allocated(t, check, ring)
-		return allocated(t, check, ring)
-	}
-	without := again(-1)
-	if n := again(firstSightEntries); 100*n < 99*without {
-		t.Errorf("%d allocations for a ring that comes again, %d without a cache: some tokens were not new", n, without)
-	}
-	if n := again(0); 2*n > without {
-		t.Errorf("%d allocations for a ring that was seen, %d without a cache: some tokens were new", n, without)
+		if first, again := twice(firstSightEntries); 100*again < 95*first {
+			t.Errorf("%d bytes: %d allocations for a ring that comes again, %d at first: some tokens were not new", size, again, first)
+		}
+		if _, again := twice(0); 100*again > 105*ringSize {
+			t.Errorf("%d bytes: %d allocations for %d tokens that were seen: some were new", size, again, ringSize)
+		}
 	}
 }
 

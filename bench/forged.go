@@ -92,7 +92,7 @@ func (is *issuer) signedVariants(size int) ([]variant, error) {
 	return list, nil
 }
 
-// age makes claims those of a token that was good until an hour ago.
+// age makes claims those of a token that was good until a lifetime ago.
 func (is *issuer) age(c *claimSet) {
 	past := is.now.Add(-2 * lifetime)
 	c.AuthTime, c.IssuedAt, c.NotBefore = past.Unix(), past.Unix(), past.Unix()

@@ -43,15 +43,22 @@ func (r *report) Middleware() string {
 	})
 }
 
+// busy is the share of its core that a server was using. Well below 1, it waited for
+// requests, and its throughput says less about it than about those who sent them.
+func (p *pass) busy(name string) float64 {
+	return p.served(name, "req/s") * p.served(name, "server-cpu-ns/op") / 1e9
+}
+
 // HTTP is the table of requests to a server in its own process.
 func (r *report) HTTP() string {
-	heads := []string{"Over HTTP", "Tokens", "Guard", "Requests/s", "Of unprotected", "Server CPU", "Above unprotected", "Allocations above"}
+	heads := []string{"Over HTTP", "Tokens", "Guard", "Requests/s", "Of unprotected", "Server CPU", "Above unprotected", "Core in use", "Allocations above"}
 	return r.routes("HTTP", heads, func(name, base string) []string {
 		return []string{
 			r.one(name, "req/s").text(grouped),
 			r.share(name, base, "req/s").text(ratio),
 			r.one(name, "server-cpu-ns/op").text(nanoseconds),
 			r.above(name, base, "server-cpu-ns/op").text(nanoseconds),
+			r.over(func(p *pass) float64 { return p.busy(name) }).text(ratio),
 			r.above(name, base, "allocs/op").text(grouped),
 		}
 	})
