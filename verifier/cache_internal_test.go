@@ -11,6 +11,7 @@ import (
 	"reflect"
 	"runtime"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 )
@@ -322,6 +323,22 @@ func TestDeskIsWiped(t *testing.T) {
 				t.Error("a part of the token was left")
 			}
 		})
+	}
+}
+
+// The verifier itself panics while the desk is out; hooks have guards of their own.
+func TestDeskIsWipedAfterAPanic(t *testing.T) {
+	i := newInside(t, -1)
+	raw := i.token("a")
+	var out *desk
+	defer func() { desks = sync.Pool{New: func() any { return new(desk) }} }()
+	desks = sync.Pool{New: func() any { out = new(desk); return out }}
+	i.v.only.names = nil
+	if _, err := i.v.Verify(t.Context(), raw); ClassOf(err) != ErrInternal {
+		t.Fatal(err)
+	}
+	if out == nil || out.sig != [usualSig]byte{} || !reflect.ValueOf(out.unverified).IsZero() || !reflect.ValueOf(out.claims).IsZero() {
+		t.Error("SE-12: a part of the token was left")
 	}
 }
 

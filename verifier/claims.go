@@ -365,23 +365,9 @@ func (t *draft) names(obj strictjson.Object, path ClaimPath) []string {
 	if !found {
 		return nil
 	}
-	if list, ok := t.texts(val); ok {
-		return list
-	}
-	elements, ok := val.Elements()
+	list, ok := val.AppendNamed(t.front(val), "value")
 	if !ok {
 		return nil
-	}
-	list := t.frontFor(len(elements))
-	for _, el := range elements {
-		if member, isObject := el.Object(); isObject {
-			el, _ = member.Get("value")
-		}
-		text, isText := el.Text()
-		if !isText {
-			return nil
-		}
-		list = append(list, text)
 	}
 	return t.take(list)
 }

@@ -438,3 +438,38 @@ func TestUnknownClaims(t *testing.T) {
 		{"JV-27/B28_1e400", tokenText(plus(goodClaims(), `"x":1e400`)), nil},
 	})
 }
+
+// TestListsOfOneToken: the lists of a token lie side by side, without a cache in the memory
+// that they were read into. A handler that appends to one must not write into the next.
+func TestListsOfOneToken(t *testing.T) {
+	lists := func(tok *verifier.Token) []*[]string {
+		return []*[]string{&tok.Audience, &tok.Scopes, &tok.AMR, &tok.Roles, &tok.Groups, &tok.Entitlements}
+	}
+	raw := token(nil, object{
+		"aud": []string{audience, "b"}, "scope": "a b a", "amr": []string{"pwd"}, "roles": []string{"r"},
+		"groups": []object{{"value": "g"}}, "entitlements": []string{"e"},
+	})
+	for _, entries := range []int{-1, 0} {
+		t.Run(fmt.Sprintf("JV-35/cache_entries_%d", entries), func(t *testing.T) {
+			v := newVerifier(t, func(cfg *verifier.Config) { cfg.CacheEntries = entries })
+			for range 2 {
+				tok, err := v.Verify(t.Context(), raw)
+				wantAccepted(t, tok, err)
+				for i, list := range lists(tok) {
+					before := fmt.Sprintf("%+v", texts(lists(tok)[i+1:]))
+					_ = append(*list, "orders:write", "admin")
+					if after := fmt.Sprintf("%+v", texts(lists(tok)[i+1:])); after != before {
+						t.Errorf("appending to list %d turned %s into %s", i, before, after)
+					}
+				}
+			}
+		})
+	}
+}
+
+func texts(lists []*[]string) (all [][]string) {
+	for _, list := range lists {
+		all = append(all, *list)
+	}
+	return all
+}

@@ -65,7 +65,8 @@ type Config struct {
 	// MaxTokenBytes is the longest token that is looked at. 0 means 16,384; from 1,024 to 65,536.
 	MaxTokenBytes int
 	// CacheEntries bounds the cache of verified tokens. 0 means 4,096, negative turns
-	// it off, at most 1,000,000.
+	// it off, at most 1,000,000. It has parts, which chance fills unevenly: set twice as
+	// many as tokens are in use at a time.
 	CacheEntries int
 	// CacheBytes bounds the memory of that cache: about 1,000 bytes for each token beside
 	// its claims. 0 means 4,096 bytes for each of CacheEntries; at least 65,536. A token

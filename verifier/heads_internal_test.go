@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+
+	"github.com/bearerguard/bearerguard/internal/alias"
 )
 
 func TestHeads(t *testing.T) {
@@ -45,6 +47,15 @@ func TestHeads(t *testing.T) {
 				t.Error("the key is gone:", err)
 			}
 			i.set = i.newSet(t, "one")
+		}
+	})
+	t.Run("SE-12/keeps_no_part_of_the_token", func(t *testing.T) {
+		i := newInside(t, 0)
+		raw := i.token("a")
+		i.accept(t, raw)
+		known := i.v.heads.place(segment(raw)).known.Load()
+		if known.segment != segment(raw) || &alias.Bytes(known.segment)[0] == &alias.Bytes(raw)[0] {
+			t.Error("the segment is that of the token, all of which stays")
 		}
 	})
 	t.Run("JV-33/other_headers_take_a_place_late", func(t *testing.T) {

@@ -71,6 +71,9 @@ var hostile = []struct {
 	{"wide_and_deep", func(n int) string {
 		return `{"a":[` + strings.Repeat(strings.Repeat("[", 30)+strings.Repeat("]", 30)+",", n/30+1) + `0]}`
 	}},
+	{"colons", func(n int) string {
+		return `{"x":"` + strings.Repeat(":", n) + `",` + members(40, func(i int) string { return fmt.Sprintf(`"m%d":0`, i) })[1:]
+	}},
 	{"commas", func(n int) string { return `{"a":[` + strings.Repeat("0,", n) + `0]}` }},
 	{"escapes", func(n int) string { return `{"a":"` + strings.Repeat(`\u0041`, n) + `"}` }},
 	{"white_space", func(n int) string { return `{` + strings.Repeat(" ", n) + `}` }},

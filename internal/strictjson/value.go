@@ -93,6 +93,21 @@ func (v Value) Texts() ([]string, bool) {
 // AppendTexts appends what [Value.Texts] returns to list. What it appended where that is
 // false means nothing.
 func (v Value) AppendTexts(list []string) ([]string, bool) {
+	return v.appendEach(list, Value.Text)
+}
+
+// AppendNamed is [Value.AppendTexts], and takes an object for the string that its member
+// called name is.
+func (v Value) AppendNamed(list []string, name string) ([]string, bool) {
+	return v.appendEach(list, func(el Value) (string, bool) {
+		if object, isObject := el.Object(); isObject {
+			el, _ = object.Get(name)
+		}
+		return el.Text()
+	})
+}
+
+func (v Value) appendEach(list []string, read func(Value) (string, bool)) ([]string, bool) {
 	if v.kind != KindArray {
 		return list, false
 	}
@@ -101,7 +116,7 @@ func (v Value) AppendTexts(list []string) ([]string, bool) {
 	for more && err == nil {
 		var el Value
 		if el, more, err = p.element(1); err == nil {
-			text, ok := el.Text()
+			text, ok := read(el)
 			if !ok {
 				return list, false
 			}

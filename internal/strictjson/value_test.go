@@ -188,9 +188,14 @@ func TestTexts(t *testing.T) {
 		{"nested_array", `[["a"]]`, nil, false},
 		{"object_inside", `[{}]`, nil, false},
 		{"string", `"a"`, nil, false},
+		{"string_that_ends_like_an_array", `"]"`, nil, false},
+		{"object", `{}`, nil, false},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
+			if got, ok := valueOf(t, tt.in).AppendTexts(nil); ok != tt.ok || ok && !slices.Equal(got, tt.want) {
+				t.Errorf("AppendTexts = %#v, %v", got, ok)
+			}
 			got, ok := valueOf(t, tt.in).Texts()
 			if ok != tt.ok || !slices.Equal(got, tt.want) || (got == nil) == tt.ok {
 				t.Errorf("Texts = %#v, %v", got, ok)
