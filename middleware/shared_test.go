@@ -41,6 +41,18 @@ func TestAnswersAreTheirOwn(t *testing.T) {
 				t.Errorf("got  %s\nwant %s", got, want)
 			}
 		})
+		t.Run("GO-03/header_unchanged_by_the_next_answer_"+line, func(t *testing.T) {
+			first := once(line)
+			want := fmt.Sprint(first.Header())
+			for _, other := range []string{"Basic x", "Bearer bad", "Bearer ok", "Bearer down"} {
+				for _, values := range once(other).Header() {
+					values[0] = "changed"
+				}
+			}
+			if got := fmt.Sprint(first.Header()); got != want {
+				t.Errorf("got  %s\nwant %s", got, want)
+			}
+		})
 		t.Run("GO-03/fields_do_not_run_into_each_other_"+line, func(t *testing.T) {
 			w := once(line)
 			for name, values := range w.Header() {

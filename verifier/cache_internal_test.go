@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"reflect"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -40,9 +41,12 @@ func (i *inside) token(jti string) string {
 }
 
 // sign makes a token with more claims.
-func (i *inside) sign(more string) string {
+func (i *inside) sign(more string) string { return i.signAs("https://i.example", more) }
+
+// signAs makes a token of another issuer.
+func (i *inside) signAs(iss, more string) string {
 	now := time.Now().Unix()
-	claims := fmt.Sprintf(`{"iss":"https://i.example","aud":"a","sub":"s","client_id":"c","iat":%d,"exp":%d%s}`, now, now+60, more)
+	claims := fmt.Sprintf(`{"iss":%q,"aud":"a","sub":"s","client_id":"c","iat":%d,"exp":%d%s}`, iss, now, now+60, more)
 	input := base64.RawURLEncoding.EncodeToString([]byte(`{"alg":"Ed25519","typ":"at+jwt","kid":"one"}`)) + "." +
 		base64.RawURLEncoding.EncodeToString([]byte(claims))
 	return input + "." + base64.RawURLEncoding.EncodeToString(ed25519.Sign(i.key, []byte(input)))
@@ -258,11 +262,12 @@ func TestCacheBytes(t *testing.T) {
 // TestCacheAccounting: what an entry is said to take is no less than what it takes.
 func TestCacheAccounting(t *testing.T) {
 	for name, claims := range map[string]string{
-		"short":    `"x":1`,
-		"long":     `"x":"` + strings.Repeat("x", 4000) + `"`,
-		"escapes":  `"acr":"` + strings.Repeat(`\u0041`, 500) + `"`,
-		"lists":    `"roles":["` + strings.Repeat(`r","`, 300) + `"],"amr":["a","b","c"]`,
-		"one_over": `"roles":["` + strings.Repeat(`r","`, 257) + `"]`,
+		"short":            `"x":1`,
+		"long":             `"x":"` + strings.Repeat("x", 4000) + `"`,
+		"escapes":          `"acr":"` + strings.Repeat(`\u0041`, 500) + `"`,
+		"lists":            `"roles":["` + strings.Repeat(`r","`, 300) + `"],"amr":["a","b","c"]`,
+		"one_over":         `"roles":["` + strings.Repeat(`r","`, 257) + `"]`,
+		"same_scope_often": `"scope":"` + strings.Repeat("a ", 5000) + `"`,
 	} {
 		t.Run("JV-35/M8_"+name, func(t *testing.T) {
 			const tokens = 500
@@ -348,4 +353,22 @@ func manyMembers(n int) string {
 		fmt.Fprintf(&b, `,"m%d":%d`, i, i)
 	}
 	return b.String()
+}
+
+// TestCloneHasNoRoomToSpare: what a handler appends to one list reaches no other.
+func TestCloneHasNoRoomToSpare(t *testing.T) {
+	for _, n := range []int{1, 2, 3, 42, 2731} { // in each of six lists
+		t.Run(fmt.Sprintf("JV-35/%d_strings", n), func(t *testing.T) {
+			list := slices.Repeat([]string{"x"}, n)
+			c := (&Token{Audience: list, Scopes: list, AMR: list, Roles: list, Groups: list, Entitlements: list}).clone()
+			for _, l := range []*[]string{&c.Audience, &c.Scopes, &c.AMR, &c.Roles, &c.Groups, &c.Entitlements} {
+				*l = append(*l, "evil")
+			}
+			for _, l := range [][]string{c.Audience, c.Scopes, c.AMR, c.Roles, c.Groups, c.Entitlements} {
+				if !slices.Equal(l[:n], list) {
+					t.Error("an append to one list changed another")
+				}
+			}
+		})
+	}
 }

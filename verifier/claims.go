@@ -101,6 +101,8 @@ func (t *draft) take(list []string) []string {
 		return []string{}
 	case len(t.room) > 0 && &list[0] == &t.room[0]:
 		t.room = t.room[n:]
+	case n < cap(list): // duplicates were left out, and the room for them would be kept
+		return slices.Clip(slices.Clone(list))
 	}
 	return list[:n:n]
 }

@@ -43,8 +43,15 @@ func (h *heads) get(segment string) (header, bool) {
 	return header{}, false
 }
 
+// maxHead bounds a header that is remembered: usual ones have less than 200 bytes, and
+// these places are not counted to any Config.CacheBytes.
+const maxHead = 1_024
+
 // put remembers the header of a verified token that get did not know.
 func (h *heads) put(segment string, read header) {
+	if len(segment) > maxHead {
+		return
+	}
 	p := h.place(segment)
 	if p.known.Load() != nil && p.others.Add(1)%patience != 0 {
 		return

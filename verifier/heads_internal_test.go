@@ -82,3 +82,16 @@ func TestHeads(t *testing.T) {
 		}
 	})
 }
+
+func TestLongHeadsAreNotKept(t *testing.T) {
+	t.Run("JV-33/long_header", func(t *testing.T) {
+		for size, want := range map[int]bool{maxHead: true, maxHead + 1: false} {
+			var h heads
+			segment := strings.Repeat("A", size)
+			h.put(segment, header{})
+			if _, known := h.get(segment); known != want {
+				t.Errorf("a header of %d bytes: remembered %v", size, known)
+			}
+		}
+	})
+}

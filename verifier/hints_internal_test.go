@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 )
 
 func TestHints(t *testing.T) {
@@ -109,6 +110,47 @@ func TestHintsOfTenants(t *testing.T) {
 		given["https://i.example"] = false
 		if _, err := v.Verify(t.Context(), raw); err != nil {
 			t.Error(err)
+		}
+	})
+}
+
+// TestWrongHintOfTenant: a hint that leads to a tenant that is known and given up says
+// nothing about a token of another.
+func TestWrongHintOfTenant(t *testing.T) {
+	i := newInside(t, 0)
+	given := map[string]bool{}
+	var events []Event
+	at := time.Now()
+	v, err := NewTenants(Tenants{
+		Accept: func(iss string) bool { return !given[iss] },
+		Resolve: func(_ context.Context, iss string) (Config, error) {
+			return Config{Issuer: iss, Audience: []string{"a"}, Keys: i, Now: func() time.Time { return at }}, nil
+		},
+		OnEvent: func(e Event) { events = append(events, e) },
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = v.Close() })
+	const gone = "https://gone.example"
+	raw, other := i.token("a"), i.signAs(gone, `,"jti":"b"`)
+	i.v = v
+	i.accept(t, other)
+	i.accept(t, raw)
+	t.Run("JV-35/anothers_tenant_given_up", func(t *testing.T) {
+		given[gone] = true
+		name := gone
+		v.hints.slot(sha256.Sum256([]byte(raw))).Store(&name)
+		i.accept(t, raw)
+	})
+	t.Run("JV-35/refusal_on_a_hit_names_the_tenant", func(t *testing.T) {
+		at = at.Add(time.Hour)
+		events = nil
+		if _, err := v.Verify(t.Context(), raw); ClassOf(err) != ErrExpired {
+			t.Fatal(err)
+		}
+		if len(events) != 1 || events[0].Issuer != "https://i.example" {
+			t.Errorf("events %+v", events)
 		}
 	})
 }

@@ -65,7 +65,7 @@ func buildIssuer(f *faults, cfg Config, defaults []string) (*issuer, error) {
 	if len(algorithms) == 0 {
 		algorithms = defaults
 	}
-	name := cfg.Issuer
+	name := strings.Clone(cfg.Issuer)
 	is := &issuer{
 		name:       cfg.Issuer,
 		hint:       &name,
