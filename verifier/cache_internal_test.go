@@ -8,6 +8,7 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"fmt"
+	"math"
 	"reflect"
 	"runtime"
 	"slices"
@@ -371,4 +372,61 @@ func TestCloneHasNoRoomToSpare(t *testing.T) {
 			}
 		})
 	}
+}
+
+func TestCacheBytesSetting(t *testing.T) {
+	i := newInside(t, 0)
+	for _, tt := range []struct {
+		name                 string
+		entries, bytes, want int // 0: refused
+	}{
+		{"JV-35/M8_negative", 0, -1, 0},
+		{"JV-35/M8_below_the_least", 0, minCacheBytes - 1, 0},
+		{"JV-35/M8_the_least", 0, minCacheBytes, minCacheBytes},
+		{"JV-35/M8_largest_number", 0, math.MaxInt, math.MaxInt},
+		{"JV-35/M8_default", 0, 0, defaultEntries * bytesPerEntry},
+		{"JV-35/M8_by_entries", 100, 0, 100 * bytesPerEntry},
+		{"JV-35/M8_most_entries", maxEntries, 0, min(maxEntries, math.MaxInt/bytesPerEntry) * bytesPerEntry},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			v, err := New(Config{Issuer: "https://i.example", Audience: []string{"a"}, Keys: i, CacheEntries: tt.entries, CacheBytes: tt.bytes})
+			if tt.want == 0 {
+				if ClassOf(err) != ErrConfig {
+					t.Errorf("%v, want a faulty configuration", err)
+				}
+				return
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := v.only.cache.bytes; got != tt.want || got <= 0 {
+				t.Errorf("%d bytes, want %d", got, tt.want)
+			}
+			i.v = v
+			i.accept(t, i.token("a"))
+			if n := len(v.only.cache.keys()); n != 1 {
+				t.Errorf("%d entries", n)
+			}
+		})
+	}
+}
+
+// TestNoRoomToSpareWithoutCache: the Token that was read is handed out itself then.
+func TestNoRoomToSpareWithoutCache(t *testing.T) {
+	t.Run("GO-03/append", func(t *testing.T) {
+		i := newInside(t, -1)
+		tok, err := i.v.Verify(t.Context(), i.sign(`,"jti":"a","scope":"s","amr":["m"],"roles":["r"],"groups":["g"],"entitlements":["e"]`))
+		if err != nil {
+			t.Fatal(err)
+		}
+		lists := []*[]string{&tok.Audience, &tok.Scopes, &tok.AMR, &tok.Roles, &tok.Groups, &tok.Entitlements}
+		for _, l := range lists {
+			*l = append(*l, "evil")
+		}
+		for n, l := range lists {
+			if want := string("asmrge"[n]); (*l)[0] != want {
+				t.Errorf("list %d begins with %q, want %q", n, (*l)[0], want)
+			}
+		}
+	})
 }
