@@ -49,7 +49,7 @@ type seen struct {
 const (
 	maxShards    = 32
 	shardEntries = 256       // at least, so that chance seldom fills one before the others
-	shardBytes   = 256 << 10 // at least, so that the longest tokens fit
+	shardBytes   = 256 << 10 // at least, so that all but the oddest tokens fit
 )
 
 func (c *tokenCache) on() bool { return c.entries > 0 }

@@ -69,8 +69,8 @@ type Config struct {
 	// many as tokens are in use at a time.
 	CacheEntries int
 	// CacheBytes bounds the memory of that cache: about 1,000 bytes for each token beside
-	// its claims. 0 means 4,096 bytes for each of CacheEntries; at least 65,536. A token
-	// that alone takes more than a thirty-second part of it may not be kept.
+	// its claims. 0 means 4,096 bytes for each of CacheEntries; what is set is 65,536 or
+	// more. A token that alone takes more than a thirty-second part of it may not be kept.
 	CacheBytes int
 	// Now is the clock for token times. nil means time.Now. Safe for concurrent use.
 	Now func() time.Time
