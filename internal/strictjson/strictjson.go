@@ -58,7 +58,8 @@ type Reader struct{ p parser }
 // Read is [ParseObject] without a copy: the Object is made of parts of text and of r,
 // and holds until r reads again.
 func (r *Reader) Read(text string) (Object, error) {
-	r.p.text, r.p.pos, r.p.held, r.p.more, r.p.find = text, 0, 0, nil, table{}
+	r.Clear()
+	r.p.text = text
 	if err := r.p.document(); err != nil {
 		return Object{}, err
 	}

@@ -108,22 +108,12 @@ func (v Value) AppendNamed(list []string, name string) ([]string, bool) {
 }
 
 func (v Value) appendEach(list []string, read func(Value) (string, bool)) ([]string, bool) {
-	if v.kind != KindArray {
-		return list, false
-	}
-	p := v.again()
-	more, err := p.open(1)
-	for more && err == nil {
-		var el Value
-		if el, more, err = p.element(1); err == nil {
-			text, ok := read(el)
-			if !ok {
-				return list, false
-			}
-			list = append(list, text)
-		}
-	}
-	return list, err == nil
+	ok := v.each(func(el Value) bool {
+		text, isText := read(el)
+		list = append(list, text)
+		return isText
+	})
+	return list, ok
 }
 
 // Elements are the elements of an array; false for any other kind.
@@ -133,15 +123,11 @@ func (v Value) Elements() ([]Value, bool) {
 		return nil, false
 	}
 	list := make([]Value, 0, n)
-	p := v.again()
-	more, err := p.open(1)
-	for more && err == nil {
-		var el Value
-		if el, more, err = p.element(1); err == nil {
-			list = append(list, el)
-		}
-	}
-	return list, err == nil
+	ok = v.each(func(el Value) bool {
+		list = append(list, el)
+		return true
+	})
+	return list, ok
 }
 
 // Separators is how many commas the value holds, those in strings included: an array has
@@ -152,16 +138,28 @@ func (v Value) Separators() int { return strings.Count(v.raw, ",") }
 // counted in one pass and collected in another, since a list that grows takes several
 // times its memory.
 func (v Value) Count() (n int, ok bool) {
+	ok = v.each(func(Value) bool {
+		n++
+		return true
+	})
+	return n, ok
+}
+
+// each calls wanted with the elements of an array in order, until it is false. It is false
+// then, and for any other kind.
+func (v Value) each(wanted func(Value) bool) bool {
 	if v.kind != KindArray {
-		return 0, false
+		return false
 	}
 	p := v.again()
 	more, err := p.open(1)
 	for more && err == nil {
-		_, more, err = p.element(1)
-		n++
+		var el Value
+		if el, more, err = p.element(1); err == nil && !wanted(el) {
+			return false
+		}
 	}
-	return n, err == nil
+	return err == nil
 }
 
 // Object is the value as an object. It is false for any other kind, and for an object
