@@ -2,7 +2,11 @@
 
 package main
 
-import "slices"
+import (
+	"crypto/sha256"
+	"errors"
+	"slices"
+)
 
 // ringSize and firstSightEntries: a token of the ring has left a cache of so many
 // entries long before it comes again.
@@ -38,8 +42,10 @@ var firstSight = []contender{
 }
 
 // seenBefore are those that get the same tokens again and again: this library with
-// the cache it has by default, and the fastest of the others.
+// the cache it has by default, and the fastest of the others. What finds a token by its
+// digest takes at least as long as the first of them.
 var seenBefore = []contender{
+	{name: "digest", signatureOnly: true, make: digested},
 	{name: "crypto", signatureOnly: true, make: bare},
 	{name: "stdlib", make: whole(newStdlib)},
 	{name: "bearerguard", make: cached(0)},
@@ -60,6 +66,16 @@ func whole(make func(setup) (func(raw string) error, error)) func(setup) (func(*
 
 func cached(entries int) func(setup) (func(*token) error, error) {
 	return whole(func(c setup) (func(raw string) error, error) { return checkBearerguard(c, entries) })
+}
+
+// digested hashes tokens, and accepts them all but the impossible one.
+func digested(setup) (func(*token) error, error) {
+	return func(t *token) error {
+		if sha256.Sum256(t.bytes) == [sha256.Size]byte{} {
+			return errors.New("no digest")
+		}
+		return nil
+	}, nil
 }
 
 // bare gives the standard library the decoded signature.

@@ -12,14 +12,21 @@ import (
 func BenchmarkFirstSight(b *testing.B) {
 	for _, alg := range algorithms {
 		for _, size := range sizes {
-			for _, c := range firstSight {
-				if !c.can(alg) {
-					continue
-				}
-				name := fmt.Sprintf("alg=%s/size=%d/impl=%s", alg, size, c.name)
-				b.Run(name, func(b *testing.B) { benchmarkFirst(b, name, alg, size, c) })
+			for range rounds {
+				firstRound(b, alg, size)
 			}
+			forget()
 		}
+	}
+}
+
+func firstRound(b *testing.B, alg string, size int) {
+	for _, c := range firstSight {
+		if !c.can(alg) {
+			continue
+		}
+		name := fmt.Sprintf("alg=%s/size=%d/impl=%s", alg, size, c.name)
+		b.Run(name, func(b *testing.B) { benchmarkFirst(b, name, alg, size, c) })
 	}
 }
 

@@ -30,10 +30,6 @@ import (
 // than to run tests.
 const httpServerEnv = "BENCH_HTTP_SERVER"
 
-// httpProfileEnv names a file for the CPU profile of the server process. The last
-// server that was started wins, so choose one benchmark.
-const httpProfileEnv = "BENCH_HTTP_SERVER_PROFILE"
-
 // httpRoute is the one route of each server.
 const httpRoute = "/orders"
 
@@ -63,7 +59,7 @@ func httpServe(setup string) error {
 	if err != nil {
 		return err
 	}
-	if name := os.Getenv(httpProfileEnv); name != "" {
+	if name := os.Getenv(serverProfileEnv); name != "" {
 		f, err := os.Create(name)
 		if err != nil {
 			return err

@@ -13,6 +13,7 @@ import (
 // Each server gets 32 connections, served by four goroutines. With fewer, its core
 // waits for requests now and then; with more, it gets no faster.
 const (
+	httpRounds = 5 // longer ones than the others
 	httpGroups = 4
 	httpEach   = 8
 )
@@ -46,20 +47,22 @@ type httpCombination struct {
 	tokens int
 }
 
-func httpCombinations(keys *httpKeyServer) []httpCombination {
-	var all []httpCombination
+// httpCombinations are groups of those that are compared.
+func httpCombinations(keys *httpKeyServer) (groups [][]httpCombination) {
 	for _, server := range httpServers {
 		for _, mix := range httpMixes {
+			var group []httpCombination
 			for _, impl := range server.impls {
-				all = append(all, httpCombination{
+				group = append(group, httpCombination{
 					name:   "framework=" + server.framework + "/tokens=" + mix.name + "/impl=" + impl,
 					setup:  httpSetup{server.framework, impl, mix.cacheEntries, keys.trust()},
 					tokens: mix.tokens,
 				})
 			}
+			groups = append(groups, group)
 		}
 	}
-	return all
+	return groups
 }
 
 func (s *httpKeyServer) trust() httpTrust {
@@ -123,13 +126,24 @@ func (s *httpRig) send(tb testing.TB, t *httpTraffic, n int) {
 // and -cpu concerns them alone.
 func BenchmarkHTTP(b *testing.B) {
 	keys := httpStartKeys(b)
-	for _, c := range httpCombinations(keys) {
-		s := newHTTPRig(c.setup, httpGood()[:c.tokens])
-		b.Run(c.name, func(b *testing.B) {
-			s.open(b, c.tokens)
-			s.measure(b)
-		})
-		s.close()
+	for _, group := range httpCombinations(keys) {
+		httpInTurn(b, group)
+	}
+}
+
+func httpInTurn(b *testing.B, group []httpCombination) {
+	rigs := make([]*httpRig, len(group))
+	for i, c := range group {
+		rigs[i] = newHTTPRig(c.setup, httpGood()[:c.tokens])
+		defer rigs[i].close()
+	}
+	for range httpRounds {
+		for i, c := range group {
+			b.Run(c.name, func(b *testing.B) {
+				rigs[i].open(b, c.tokens)
+				rigs[i].measure(b)
+			})
+		}
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -41,7 +42,7 @@ func httpBad() map[string]*httpTraffic {
 // refuses bad ones, by the same rules as the others.
 func TestHTTP(t *testing.T) {
 	keys := httpStartKeys(t)
-	for _, c := range httpCombinations(keys) {
+	for _, c := range slices.Concat(httpCombinations(keys)...) {
 		t.Run(c.name, func(t *testing.T) {
 			s := newHTTPRig(c.setup, httpGood()[:c.tokens])
 			t.Cleanup(s.close)

@@ -59,6 +59,18 @@ func variantsOf(tb testing.TB, alg string, size int) []variant {
 	return once(tb, fmt.Sprintf("variants/%s/%d", alg, size), func() ([]variant, error) { return is.variants(size) })
 }
 
+// rounds is how many times those that are compared run in turn. Of many short runs, some
+// of each meet the machine when it does nothing else; of a few long ones, seldom all do.
+const rounds = 12
+
+// forget drops what once has made, so that none of those that are compared next is
+// measured beside the memory of others.
+func forget() {
+	shared.Lock()
+	defer shared.Unlock()
+	shared.things = nil
+}
+
 // reader goes through a ring of size tokens, and on where it stopped the last time.
 type reader struct {
 	size int

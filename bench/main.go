@@ -14,6 +14,7 @@ import (
 type options struct {
 	passes    int
 	benchtime string
+	httptime  string
 	only      string
 	quick     bool
 	from      string
@@ -28,9 +29,10 @@ type options struct {
 func main() {
 	var o options
 	flag.IntVar(&o.passes, "passes", 5, "how many times all benchmarks run")
-	flag.StringVar(&o.benchtime, "benchtime", "200ms", "how long each benchmark runs, as for go test")
+	flag.StringVar(&o.benchtime, "benchtime", "30ms", "how long each run takes, as for go test -bench")
+	flag.StringVar(&o.httptime, "httptime", "300ms", "the same for servers in a process of their own")
 	flag.StringVar(&o.only, "only", "", "run the benchmarks that match this pattern, as go test -bench; the report goes to a temporary directory")
-	flag.BoolVar(&o.quick, "quick", false, "one pass of 20ms each, without the largest cache; the report goes to a temporary directory")
+	flag.BoolVar(&o.quick, "quick", false, "one pass of short runs, without the largest cache; the report goes to a temporary directory")
 	flag.StringVar(&o.from, "from", "", "run nothing and report the passes stored in this directory")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
@@ -48,7 +50,7 @@ func (o options) run(ctx context.Context) error {
 		return writeReport(o.from, docs)
 	}
 	if o.quick {
-		o.passes, o.benchtime = 1, "20ms"
+		o.passes, o.benchtime, o.httptime = 1, "1ms", "20ms"
 	}
 	if o.quick || o.only != "" {
 		dir, err := os.MkdirTemp("", "bench-report-")

@@ -12,13 +12,18 @@ import (
 // BenchmarkMiddleware: whole requests, without a network, by RS256 tokens of 900 bytes
 // that are always the same one, the same thousand, or new.
 func BenchmarkMiddleware(b *testing.B) {
-	for _, s := range servers {
-		for _, tokens := range []int{1, 1000} {
-			name := fmt.Sprintf("framework=%s/tokens=%d/impl=%s", s.framework, tokens, s.name)
-			b.Run(name, func(b *testing.B) { benchmarkRequests(b, name, s, tokens) })
+	for _, tokens := range []int{1, 1000} {
+		inTurn(b, fmt.Sprint(tokens), func(b *testing.B, name string, s server) { benchmarkRequests(b, name, s, tokens) })
+	}
+	inTurn(b, "new", benchmarkNewRequests)
+}
+
+func inTurn(b *testing.B, tokens string, run func(b *testing.B, name string, s server)) {
+	for range rounds {
+		for _, s := range servers {
+			name := fmt.Sprintf("framework=%s/tokens=%s/impl=%s", s.framework, tokens, s.name)
+			b.Run(name, func(b *testing.B) { run(b, name, s) })
 		}
-		name := fmt.Sprintf("framework=%s/tokens=new/impl=%s", s.framework, s.name)
-		b.Run(name, func(b *testing.B) { benchmarkNewRequests(b, name, s) })
 	}
 }
 

@@ -95,7 +95,8 @@ func (r *report) Machine() string {
 	t := newTable(2, "What", "")
 	for _, row := range [][2]string{
 		{"Processor", h["cpu"]}, {"Cores", h["cpus"]}, {"System", h["goos"] + "/" + h["goarch"]},
-		{"Go", h["go"]}, {"Date", strings.Join(dates, ", ")}, {"Passes", fmt.Sprint(len(r.passes))}, {"Time for each benchmark", h["benchtime"]},
+		{"Go", h["go"]}, {"Date", strings.Join(dates, ", ")}, {"Passes", fmt.Sprint(len(r.passes))}, {"Runs in turn in each pass", "at most " + h["runs"]},
+		{"Time for each run", h["benchtime"]}, {"Time for each run over HTTP", h["httptime"]},
 	} {
 		if row[1] == "" {
 			row[1] = "not recorded"
@@ -114,9 +115,6 @@ func (r *report) Versions() string {
 	}
 	return t.String()
 }
-
-// Benchtime is how long each benchmark ran.
-func (r *report) Benchtime() string { return r.passes[0].header["benchtime"] }
 
 // Passes is how many passes there are.
 func (r *report) Passes() int { return len(r.passes) }

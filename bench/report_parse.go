@@ -5,6 +5,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -23,11 +24,13 @@ type pass struct {
 	header map[string]string // goos, cpu, date and so on
 	order  []point           // as they ran
 	values map[point]map[string]float64
+	lines  map[point]string // what values were read from
+	runs   map[point]int
 }
 
 // sameHeader are the lines that have to agree: what ran elsewhere, or with other
 // versions, is another measurement.
-var sameHeader = []string{"goos", "goarch", "cpu", "cpus", "go", "benchtime", "versions"}
+var sameHeader = []string{"goos", "goarch", "cpu", "cpus", "go", "benchtime", "httptime", "runs", "versions"}
 
 // loadPasses reads every pass-N.txt of a directory. They must hold the same
 // benchmarks, run on the same machine.
@@ -92,7 +95,7 @@ func comparable(first, p *pass) error {
 // parsePass reads the output of a test binary. A failure in it spoils the whole pass:
 // what else it says may have been measured beside a fault.
 func parsePass(text string) (*pass, error) {
-	p := &pass{header: map[string]string{}, values: map[point]map[string]float64{}}
+	p := &pass{header: map[string]string{}, values: map[point]map[string]float64{}, lines: map[point]string{}, runs: map[point]int{}}
 	passed := false
 	for i, line := range strings.Split(text, "\n") {
 		var err error
@@ -105,6 +108,7 @@ func parsePass(text string) (*pass, error) {
 			err = p.add(strings.Fields(line))
 		case headerKey(word) && strings.HasPrefix(rest, " "):
 			p.header[word] = strings.TrimSpace(rest)
+			passed = passed && word != "goos" // with which another process begins
 		}
 		if err != nil {
 			return nil, fmt.Errorf("line %d: %w", i+1, err)
@@ -132,7 +136,8 @@ func headerKey(word string) bool {
 	return word != "" && strings.Trim(word, "abcdefghijklmnopqrstuvwxyz") == ""
 }
 
-// add reads the fields of one result: name, iterations, then values and their units.
+// add reads the fields of one result: name, iterations, then values and their units. Of
+// several runs, the fastest stands for all: what else a machine does only slows them down.
 func (p *pass) add(fields []string) error {
 	if len(fields) < 4 || len(fields)%2 != 0 {
 		return fmt.Errorf("%s has no result: something else was printed into its line", fields[0])
@@ -140,7 +145,8 @@ func (p *pass) add(fields []string) error {
 	if n, err := strconv.Atoi(fields[1]); err != nil || n < 1 {
 		return fmt.Errorf("%s: %q is no number of iterations", fields[0], fields[1])
 	}
-	at, found := pointOf(fields[0]), map[string]float64{}
+	at, again := pointOf(fields[0])
+	found := map[string]float64{}
 	for i := 2; i < len(fields); i += 2 {
 		value, err := strconv.ParseFloat(fields[i], 64)
 		if err != nil {
@@ -148,21 +154,68 @@ func (p *pass) add(fields []string) error {
 		}
 		found[fields[i+1]] = value
 	}
-	if p.values[at] != nil {
+	p.runs[at]++
+	switch kept := p.values[at]; {
+	case kept == nil:
+		p.order = append(p.order, at)
+	case !again:
 		return fmt.Errorf("%s is there twice", fields[0])
+	case kept["ns/op"] <= found["ns/op"]:
+		return nil
 	}
-	p.order = append(p.order, at)
-	p.values[at] = found
+	p.values[at], p.lines[at] = found, strings.Join(fields[1:], " ")
 	return nil
 }
 
-// pointOf takes the number of cores off a name; without one it is 1.
-func pointOf(name string) point {
-	name = strings.TrimPrefix(name, "Benchmark")
-	if i := strings.LastIndexByte(name, '-'); i > 0 {
-		if procs, err := strconv.Atoi(name[i+1:]); err == nil && procs > 0 {
-			return point{name[:i], procs}
-		}
+// most is how often the benchmark ran that ran most often.
+func (p *pass) most() (n int) {
+	for _, runs := range p.runs {
+		n = max(n, runs)
 	}
-	return point{name, 1}
+	return n
+}
+
+// text is p without the runs that do not count. Reading it makes the same pass.
+func (p *pass) text() string {
+	var b strings.Builder
+	for _, key := range slices.Sorted(maps.Keys(p.header)) {
+		fmt.Fprintf(&b, "%s: %s\n", key, p.header[key])
+	}
+	for _, at := range p.order {
+		fmt.Fprintf(&b, "Benchmark%s %s\n", at, p.lines[at])
+	}
+	return b.String() + "PASS\n"
+}
+
+// String is the name as the testing package prints it.
+func (at point) String() string {
+	if at.procs == 1 {
+		return at.name
+	}
+	return fmt.Sprintf("%s-%d", at.name, at.procs)
+}
+
+// pointOf takes the number of cores off a name; without one it is 1. again tells whether
+// the name says that it is not that of the first run.
+func pointOf(name string) (at point, again bool) {
+	at = point{strings.TrimPrefix(name, "Benchmark"), 1}
+	if rest, procs, found := cutNumber(at.name, '-'); found {
+		at = point{rest, procs}
+	}
+	rest, _, again := cutNumber(at.name, '#')
+	at.name = rest
+	return at, again
+}
+
+// cutNumber takes a positive number and the sign before it off the end of name.
+func cutNumber(name string, sign byte) (rest string, n int, found bool) {
+	i := strings.LastIndexByte(name, sign)
+	if i < 1 {
+		return name, 0, false
+	}
+	n, err := strconv.Atoi(name[i+1:])
+	if err != nil || n < 1 {
+		return name, 0, false
+	}
+	return name[:i], n, true
 }

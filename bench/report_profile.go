@@ -6,25 +6,43 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 )
 
-// profiled are the two paths whose time is shown function by function.
-var profiled = []struct{ name, title, pattern string }{
-	{"profile-first.txt", "First sight, RS256, without a cache", "^BenchmarkFirstSight$/^alg=RS256$/^size=900$/^impl=bearerguard-nocache$"},
-	{"profile-seen.txt", "Seen before", "^BenchmarkSeen$/^alg=RS256$/^size=900$/^tokens=1$/^impl=bearerguard$"},
+// profiled are the paths whose time is shown function by function, in shares of that of
+// one function.
+var profiled = []struct{ name, title, pattern, root string }{
+	{"profile-first.txt", "First sight, RS256, without a cache", "^BenchmarkFirstSight$/^alg=RS256$/^size=900$/^impl=bearerguard-nocache$", verification},
+	{"profile-seen.txt", "Seen before", "^BenchmarkSeen$/^alg=RS256$/^size=900$/^tokens=1$/^impl=bearerguard$", verification},
+	{"profile-http.txt", "Request over HTTP, token seen before", "^BenchmarkHTTP$/^framework=nethttp$/^tokens=1000$/^impl=bearerguard$", serving},
 }
 
-// keepProfiles stores where the time goes below Verify.
+const (
+	verification = "verifier.(*Verifier).VerifyBound"
+	serving      = "http.(*conn).serve" // of the server's process
+)
+
+// serverProfileEnv names a file for the CPU profile of a server in a process of its own.
+// The last one that was started wins, so choose one benchmark.
+const serverProfileEnv = "BENCH_HTTP_SERVER_PROFILE"
+
+// keepProfiles stores where the time goes.
 func keepProfiles(ctx context.Context, binary, results string) error {
+	raw := filepath.Join(filepath.Dir(binary), "cpu.prof")
 	for _, p := range profiled {
-		raw := filepath.Join(filepath.Dir(binary), "cpu.prof")
-		if err := runQuietly(ctx, binary, "-test.run", "^$", "-test.bench", p.pattern, "-test.cpu", "1",
-			"-test.benchtime", "5s", "-test.cpuprofile", raw); err != nil {
-			return err
+		cmd := exec.CommandContext(ctx, binary, "-test.run", "^$", "-test.bench", p.pattern, "-test.cpu", "1", "-test.benchtime", "5s")
+		if p.root == serving {
+			cmd.Env = append(os.Environ(), serverProfileEnv+"="+raw)
+		} else {
+			cmd.Args = append(cmd.Args, "-test.cpuprofile", raw)
 		}
-		top, err := goTool(ctx, "tool", "pprof", "-top", "-cum", "-focus", `verifier\.\(\*Verifier\)\.VerifyBound`, "-nodecount", "60", binary, raw)
+		if out, err := cmd.CombinedOutput(); err != nil {
+			return fmt.Errorf("%w\n%s", err, out)
+		}
+		top, err := goTool(ctx, "tool", "pprof", "-top", "-cum", "-focus", regexp.QuoteMeta(p.root), "-nodecount", "60", binary, raw)
 		if err != nil {
 			return err
 		}
@@ -47,11 +65,11 @@ func profiles(results string) map[string]string {
 }
 
 // Profiles is one table for each profile: the functions with the greatest shares of the
-// time below Verify, callees included.
+// time below the root, callees included.
 func (r *report) Profiles() string {
 	var b strings.Builder
 	for _, p := range profiled {
-		rows := sharesOf(r.profiles[p.name])
+		rows := sharesOf(r.profiles[p.name], p.root)
 		if len(rows) == 0 {
 			fmt.Fprintf(&b, "%s: no profile was stored.\n\n", p.title)
 			continue
@@ -70,14 +88,11 @@ type share struct {
 	share float64
 }
 
-const (
-	leastShare = 1.0 // percent
-	root       = "verifier.(*Verifier).VerifyBound"
-)
+const leastShare = 1.0 // percent
 
 // sharesOf reads what pprof -top -cum printed: flat, flat%, sum%, cum, cum%, name. The
-// shares are those of the time below VerifyBound.
-func sharesOf(top string) (rows []share) {
+// shares are those of the time below root.
+func sharesOf(top, root string) (rows []share) {
 	whole := 0.0
 	for line := range strings.Lines(top) {
 		fields := strings.Fields(line)

@@ -79,35 +79,77 @@ func fileExists(name string) bool {
 	return err == nil
 }
 
-// onePass stores what the benchmarks print below a few lines about where they ran.
+// onePass stores what the benchmarks print below a few lines about where they ran. Of a
+// pass that failed, all is stored.
 func (o options) onePass(ctx context.Context, binary, versions, results string, n int) error {
-	file, err := os.Create(filepath.Join(results, fmt.Sprintf("pass-%d.txt", n)))
+	var out bytes.Buffer
+	err := o.runPass(ctx, binary, versions, n, &out)
+	text := out.String()
+	if err == nil {
+		var p *pass
+		if p, err = parsePass(text); err == nil {
+			p.header["runs"] = fmt.Sprint(p.most())
+			text = p.text()
+		}
+	}
+	name := filepath.Join(results, fmt.Sprintf("pass-%d.txt", n))
+	if werr := os.WriteFile(name, []byte(text), 0o644); werr != nil {
+		return errors.Join(err, werr)
+	}
+	if err != nil {
+		return fmt.Errorf("%w; its output is in %s", err, name)
+	}
+	return nil
+}
+
+func (o options) runPass(ctx context.Context, binary, versions string, n int, out io.Writer) error {
+	fmt.Fprintf(out, "date: %s\ngo: %s\ncpus: %d\nbenchtime: %s\nhttptime: %s\nversions: %s\n",
+		time.Now().UTC().Format(time.DateOnly), runtime.Version(), runtime.NumCPU(), o.benchtime, o.httptime, versions)
+	show := &progress{to: os.Stderr, pass: n, passes: o.passes, begun: time.Now()}
+	processes, err := o.processes(ctx, binary)
 	if err != nil {
 		return err
 	}
-	defer file.Close()
-	fmt.Fprintf(file, "date: %s\ngo: %s\ncpus: %d\nbenchtime: %s\nversions: %s\n",
-		time.Now().UTC().Format(time.DateOnly), runtime.Version(), runtime.NumCPU(), o.benchtime, versions)
-	show := &progress{to: os.Stderr, pass: n, passes: o.passes, begun: time.Now()}
-	cmd := exec.CommandContext(ctx, binary, "-test.run", "^$", "-test.bench", o.pattern(),
-		"-test.benchtime", o.benchtime, "-test.cpu", cores(), "-test.count", "1", "-test.timeout", "0")
-	cmd.Env = os.Environ()
-	if !o.quick {
-		cmd.Env = append(cmd.Env, fullEnv+"=1")
-	}
-	cmd.Stdout, cmd.Stderr = io.MultiWriter(file, show), os.Stderr
-	if err := cmd.Run(); err != nil {
-		return fmt.Errorf("%w; its output is in %s", err, file.Name())
+	for _, args := range processes {
+		cmd := exec.CommandContext(ctx, binary, append(args, "-test.run", "^$", "-test.count", "1", "-test.timeout", "0")...)
+		cmd.Env = os.Environ()
+		if !o.quick {
+			cmd.Env = append(cmd.Env, fullEnv+"=1")
+		}
+		cmd.Stdout, cmd.Stderr = io.MultiWriter(out, show), os.Stderr
+		if err := cmd.Run(); err != nil {
+			return err
+		}
 	}
 	show.end()
-	return file.Close()
+	return nil
 }
 
-func (o options) pattern() string {
-	if o.only == "" {
-		return "."
+// processes are the arguments of the processes of a pass, one for each function, so that
+// what one leaves in memory slows no other.
+func (o options) processes(ctx context.Context, binary string) (list [][]string, err error) {
+	if o.only != "" {
+		return [][]string{o.process(o.only)}, nil
 	}
-	return o.only
+	names, err := exec.CommandContext(ctx, binary, "-test.list", "^Benchmark").Output()
+	if err != nil {
+		return nil, err
+	}
+	for _, name := range strings.Fields(string(names)) {
+		list = append(list, o.process("^"+name+"$"))
+	}
+	return list, nil
+}
+
+// process runs what matches pattern. A server has one core and its clients another, so
+// that more cores are of no use there; and its scheduler, that of the system and the
+// network need more time to even out.
+func (o options) process(pattern string) []string {
+	switch pattern {
+	case "^BenchmarkHTTP$", "^BenchmarkFlood$":
+		return []string{"-test.bench", pattern, "-test.benchtime", o.httptime, "-test.cpu", "1"}
+	}
+	return []string{"-test.bench", pattern, "-test.benchtime", o.benchtime, "-test.cpu", cores()}
 }
 
 // cores are one and two: what scales to two scales further or is limited by memory.
@@ -122,13 +164,6 @@ func cores() string {
 func measuredVersions(ctx context.Context) (string, error) {
 	out, err := goTool(ctx, "list", "-m", "-f", "{{if not (or .Main .Indirect .Replace)}}{{.Path}}@{{.Version}}{{end}}", "all")
 	return strings.Join(strings.Fields(out), " "), err
-}
-
-func runQuietly(ctx context.Context, name string, args ...string) error {
-	if out, err := exec.CommandContext(ctx, name, args...).CombinedOutput(); err != nil {
-		return fmt.Errorf("%w\n%s", err, out)
-	}
-	return nil
 }
 
 func goTool(ctx context.Context, args ...string) (string, error) {

@@ -10,6 +10,7 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"reflect"
 	"regexp"
 	"slices"
 	"strings"
@@ -20,7 +21,7 @@ import (
 // passOne to passThree are hand-written: the ratio of bearerguard to crypto is 1.10,
 // 1.50 and 1.05, of which 1.10 is the median; the ratio of the median times is 1.40.
 const (
-	passHead = "date: 2026-01-02\ngo: go1.26.0\ncpus: 2\nbenchtime: 200ms\nversions: example.com/a@v1.2.3 example.com/b/v2@v2.0.0\n" +
+	passHead = "date: 2026-01-02\ngo: go1.26.0\ncpus: 2\nbenchtime: 200ms\nhttptime: 500ms\nruns: 20\nversions: example.com/a@v1.2.3 example.com/b/v2@v2.0.0\n" +
 		"goos: linux\ngoarch: amd64\npkg: example.com/bench\ncpu: Some Processor\n"
 	passOne = passHead + `BenchmarkFirstSight/alg=RS256/size=900/impl=crypto   	1	10000 ns/op	0 B/op	0 allocs/op
 BenchmarkFirstSight/alg=RS256/size=900/impl=crypto-2 	1	5000 ns/op	0 B/op	0 allocs/op
@@ -88,6 +89,7 @@ func TestMedianOfRatios(t *testing.T) {
 		"| golang-jwt | 1.40 (1.25–1.50) |",
 		"\nNot measured: implementations stdlib, bearerguard-nocache, go-jose, go-oidc, auth0, jwx-verify, jwx-parse.\n")
 	reportHas(t, r.FirstSightAllocs(), "| bearerguard | 18 (18–19) |", "| golang-jwt | 60 |")
+	reportHas(t, r.FirstSightScaling(), "| bearerguard | 1.83 (1.40–5.00) |", "| golang-jwt | 1.75 (1.50–3.12) |")
 	reportHas(t, r.FirstSightAbove(), "| bearerguard | 0.25 (0.10–2.00) |")
 	if text := r.FirstSightAbove(); strings.Contains(text, "| crypto") || strings.Contains(text, "| golang-jwt |") {
 		t.Errorf("what is compared with is a row:\n%s", text)
@@ -133,6 +135,7 @@ const passSeen = passHead + `BenchmarkSeen/alg=RS256/size=900/tokens=1/impl=bear
 BenchmarkSeen/alg=RS256/size=900/tokens=1/impl=bearerguard-2	1	250 ns/op	48 B/op	1 allocs/op
 BenchmarkSeen/alg=RS256/size=900/tokens=1/impl=crypto	1	9000 ns/op	0 B/op	0 allocs/op
 BenchmarkSeen/alg=RS256/size=900/tokens=1/impl=crypto-2	1	4500 ns/op	0 B/op	0 allocs/op
+BenchmarkSeen/alg=RS256/size=900/tokens=1/impl=digest	1	300 ns/op	0 B/op	0 allocs/op
 BenchmarkSeen/alg=RS256/size=900/tokens=1/impl=golang-jwt	1	15000 ns/op	0 B/op	60 allocs/op
 BenchmarkSeen/alg=RS256/size=900/tokens=1/impl=golang-jwt-2	1	10000 ns/op	0 B/op	60 allocs/op
 BenchmarkSeen/alg=RS256/size=900/tokens=1/impl=stdlib	1	12000 ns/op	0 B/op	30 allocs/op
@@ -161,7 +164,7 @@ PASS
 func TestTables(t *testing.T) {
 	r := mustReport(t, passSeen)
 	reportHas(t, r.Seen(),
-		"| RS256, 900 bytes | 1 | stdlib | 12.0 µs | 9.00 µs | 500 ns | 1 | 24.0 | 2.00 |",
+		"| RS256, 900 bytes | 1 | stdlib | 12.0 µs | 9.00 µs | 300 ns | 500 ns | 1 | 24.0 | 2.00 | 2.00 |",
 		"Not measured: implementations go-jose.")
 	reportHas(t, r.Refusals(), "| none | 100 ns | 2 | 0.10 | 0.01 |", "Not measured: kinds of requests oversized, malformed,")
 	reportHas(t, r.Middleware(),
@@ -201,18 +204,21 @@ func TestFaultyPasses(t *testing.T) {
 		"failed_sub":        {instead("PASS\n", "    --- FAIL: BenchmarkSeen\nPASS\n"), []string{"the pass failed"}},
 		"panic":             {instead("PASS\n", "panic: runtime error\n"), []string{"the pass failed", "panic: runtime error"}},
 		"cut_off":           {without("PASS\n"), []string{"did not end"}},
+		"second_cut_off":    {passTwo + "goos: linux\n", []string{"did not end"}},
+		"another_round":     {instead("runs: 20", "runs: 5"), []string{"runs"}},
 		"empty":             {passHead + "PASS\n", []string{"no benchmark"}},
 		"lacks_one":         {without(twoCores), []string{"pass-2.txt", "lacks", "golang-jwt", "2 core"}},
 		"has_one_more":      {instead("PASS\n", "BenchmarkOther\t1\t5 ns/op\nPASS\n"), []string{"has Other on 1 core"}},
 		"twice":             {instead("PASS\n", twoCores+"PASS\n"), []string{"twice"}},
 		"log_in_line":       {instead("PASS\n", "BenchmarkOther \tsomething else\nPASS\n"), []string{"BenchmarkOther"}},
-		"no_result":         {instead("PASS\n", "BenchmarkOther\nPASS\n"), []string{"line 16", "has no result"}},
+		"no_result":         {instead("PASS\n", "BenchmarkOther\nPASS\n"), []string{"line 18", "has no result"}},
 		"no_number":         {instead("20000 ns/op", "x ns/op"), []string{"is no number"}},
 		"other_processor":   {instead("Some Processor", "Another"), []string{"cpu", "Another", "measure all passes anew"}},
 		"other_versions":    {instead("v1.2.3", "v1.2.4"), []string{"versions"}},
 		"other_go":          {instead("go1.26.0", "go1.27.0"), []string{"go is", "go1.27.0"}},
 		"fewer_cores":       {instead("cpus: 2", "cpus: 1"), []string{"cpus"}},
 		"another_benchtime": {instead("200ms", "1x"), []string{"benchtime"}},
+		"another_httptime":  {instead("500ms", "1x"), []string{"httptime"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := reportOf(t, passOne, c.text)
@@ -254,14 +260,47 @@ func TestFormats(t *testing.T) {
 		{round("10.0 µs"), "10 µs"}, {round("0.00 ns"), "0"}, {round("1,000"), "1,000"}, {round("0.50 ns"), "0.5 ns"},
 		{times("1", "token"), "1 token"}, {times("1000", "token"), "1,000 tokens"}, {short(100), "100"}, {short(16384), "16,384"}, {short(10_000), "10k"}, {short(1_000_000), "1M"},
 		{stat{1, 1, 1}.text(ratio), "1.00"}, {stat{1.001, 1, 1.002}.text(ratio), "1.00"}, {unknown.text(ratio), "–"},
-		{pointOf("BenchmarkX/impl=jwx-verify").name, "X/impl=jwx-verify"}, {pointOf("BenchmarkX/n=1-16").name, "X/n=1"},
 	} {
 		if c.got != c.want {
 			t.Errorf("%q, want %q", c.got, c.want)
 		}
 	}
-	if at := pointOf("BenchmarkX/n=1-16"); at.procs != 16 {
-		t.Errorf("%d cores", at.procs)
+}
+
+func TestNamesOfRuns(t *testing.T) {
+	for line, want := range map[string]struct {
+		at    point
+		again bool
+	}{
+		"BenchmarkX/impl=jwx-verify": {point{"X/impl=jwx-verify", 1}, false}, "BenchmarkX/n=1-16": {point{"X/n=1", 16}, false},
+		"BenchmarkX/n=1#01": {point{"X/n=1", 1}, true}, "BenchmarkX/n=1#02-16": {point{"X/n=1", 16}, true},
+		"BenchmarkX/n=#0": {point{"X/n=#0", 1}, false}, "BenchmarkX/n=a#b": {point{"X/n=a#b", 1}, false},
+	} {
+		if at, again := pointOf(line); at != want.at || again != want.again {
+			t.Errorf("%s: %v, %v", line, at, again)
+		}
+	}
+}
+
+// TestFastestRun: of runs in turn, the values of the fastest count, all of them.
+func TestFastestRun(t *testing.T) {
+	const name = "BenchmarkHTTP/framework=gin/tokens=1/impl="
+	p, err := parsePass(passHead + name + "bearerguard \t1\t30 ns/op\t70 req/s\n" + name + "unprotected \t1\t9 ns/op\t90 req/s\n" +
+		name + "bearerguard#01\t1\t20 ns/op\t50 req/s\n" + name + "unprotected#01\t1\t10 ns/op\t100 req/s\n" +
+		name + "bearerguard#02\t1\t25 ns/op\t99 req/s\nPASS\n")
+	if err != nil {
+		t.Fatal(err)
+	}
+	guarded, bare := routeName("HTTP", "gin", "1", "bearerguard"), unprotectedName("HTTP", "gin", "1")
+	if got := []float64{p.ns(guarded), p.served(guarded, "req/s"), p.ns(bare), p.served(bare, "req/s")}; !slices.Equal(got, []float64{20, 50, 9, 90}) {
+		t.Errorf("%v", got)
+	}
+	if p.most() != 3 || len(p.order) != 2 {
+		t.Errorf("%d runs of %v", p.most(), p.order)
+	}
+	again, err := parsePass(p.text())
+	if err != nil || !reflect.DeepEqual([]any{again.header, again.order, again.values}, []any{p.header, p.order, p.values}) {
+		t.Errorf("read again: %v, %+v, want %+v", err, again, p)
 	}
 }
 
@@ -293,7 +332,7 @@ func TestDocument(t *testing.T) {
 	text := files[documentName]
 	reportHas(t, text, "| Processor | Some Processor |", "| Date | 2026-01-02 |", "| `example.com/b/v2` | v2.0.0 |",
 		"](performance-first-sight.svg)", "](performance-growth.svg)", "](performance-requests.svg)",
-		r.FirstSight(), r.FirstSightAllocs(), r.FirstSightAbove(), r.Seen(), r.Middleware(), r.HTTP(), r.Refusals(), r.Floods(), r.Growth(), r.Targets())
+		r.FirstSight(), r.FirstSightAllocs(), r.FirstSightAbove(), r.FirstSightScaling(), r.Seen(), r.Middleware(), r.HTTP(), r.Refusals(), r.Floods(), r.Growth(), r.Targets())
 	if strings.Contains(text, "<no value>") || strings.Contains(text, "NaN") || strings.Contains(text, "Inf") {
 		t.Errorf("the document holds what is no number:\n%s", text)
 	}

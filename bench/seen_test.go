@@ -16,23 +16,36 @@ func BenchmarkSeen(b *testing.B) {
 	for _, alg := range seenAlgorithms {
 		for _, size := range sizes {
 			for _, tokens := range []int{1, 1000} {
-				for _, c := range seenBefore {
-					name := fmt.Sprintf("alg=%s/size=%d/tokens=%d/impl=%s", alg, size, tokens, c.name)
-					b.Run(name, func(b *testing.B) { benchmarkSeen(b, alg, ringOf(b, alg, size)[:tokens], c) })
+				for range rounds {
+					seenRound(b, alg, size, tokens)
 				}
 			}
+			forget()
 		}
 	}
 }
 
-func benchmarkSeen(b *testing.B, alg string, tokens []*token, c contender) {
-	told := setupOf(b, alg)
-	check := once(b, "seen/"+alg+"/"+c.name, func() (func(*token) error, error) { return c.make(told) })
-	for _, tok := range tokens {
-		if err := check(tok); err != nil {
-			b.Fatal(err)
-		}
+func seenRound(b *testing.B, alg string, size, tokens int) {
+	for _, c := range seenBefore {
+		name := fmt.Sprintf("alg=%s/size=%d/tokens=%d/impl=%s", alg, size, tokens, c.name)
+		b.Run(name, func(b *testing.B) { benchmarkSeen(b, name, alg, ringOf(b, alg, size)[:tokens], c) })
 	}
+}
+
+func benchmarkSeen(b *testing.B, name, alg string, tokens []*token, c contender) {
+	told := setupOf(b, alg)
+	check := once(b, "seen/"+name, func() (func(*token) error, error) {
+		check, err := c.make(told)
+		if err != nil {
+			return nil, err
+		}
+		for _, tok := range tokens {
+			if err := check(tok); err != nil {
+				return nil, err
+			}
+		}
+		return check, nil
+	})
 	var started atomic.Int64
 	b.ReportAllocs()
 	b.ResetTimer()

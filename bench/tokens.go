@@ -16,6 +16,7 @@ import (
 // token is a signed token and, for those who only check signatures, its parts.
 type token struct {
 	raw    string
+	bytes  []byte // raw again
 	input  []byte // what is signed
 	native []byte // the signature in the form of the standard library
 }
@@ -30,7 +31,8 @@ func split(alg, raw string) (*token, error) {
 		return nil, err
 	}
 	signature, err = native(alg, signature)
-	return &token{raw: raw, input: []byte(raw[:i]), native: signature}, err
+	bytes := []byte(raw)
+	return &token{raw, bytes, bytes[:i:i], signature}, err
 }
 
 // header has the members of an access token's header (RFC 9068 §2.1).
