@@ -8,7 +8,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"regexp"
 	"strings"
 )
 
@@ -29,6 +28,9 @@ const (
 // The last one that was started wins, so choose one benchmark.
 const serverProfileEnv = "BENCH_HTTP_SERVER_PROFILE"
 
+// quoted makes a pattern of the name of a function.
+var quoted = strings.NewReplacer(".", `\.`, "(", `\(`, ")", `\)`, "*", `\*`)
+
 // keepProfiles stores where the time goes.
 func keepProfiles(ctx context.Context, binary, results string) error {
 	raw := filepath.Join(filepath.Dir(binary), "cpu.prof")
@@ -42,7 +44,7 @@ func keepProfiles(ctx context.Context, binary, results string) error {
 		if out, err := cmd.CombinedOutput(); err != nil {
 			return fmt.Errorf("%w\n%s", err, out)
 		}
-		top, err := goTool(ctx, "tool", "pprof", "-top", "-cum", "-focus", regexp.QuoteMeta(p.root), "-nodecount", "60", binary, raw)
+		top, err := goTool(ctx, "tool", "pprof", "-top", "-cum", "-focus", quoted.Replace(p.root), "-nodecount", "60", binary, raw)
 		if err != nil {
 			return err
 		}
