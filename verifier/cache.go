@@ -6,12 +6,9 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/binary"
-	"strings"
 	"sync"
 
 	"github.com/hashicorp/golang-lru/v2/simplelru"
-
-	"github.com/bearerguard/bearerguard/internal/jose"
 )
 
 // digest is the SHA-256 of a token's bytes. Two tokens share none, so it stands for the
@@ -36,14 +33,6 @@ type shard struct {
 	held  int // bytes
 	bytes int // bound
 	_     [64]byte
-}
-
-// seen is one verified token, the key that verified it and the set it was in. What it
-// points to is never changed.
-type seen struct {
-	facts *Token
-	set   *KeySet
-	key   *jose.Key
 }
 
 const (
@@ -120,26 +109,18 @@ func (c *tokenCache) drop(digest digest) {
 	s.mu.Unlock()
 }
 
-// entryBytes is what an entry takes beside the texts and lists of its token: the Token
-// and its place in the cache.
-const entryBytes = 1_024
+// entryBytes is what an entry takes beside its texts and lists.
+const entryBytes = 512
 
-// size is the memory that e takes, rather too much than too little. Values with an
-// escape have a text of their own beside the payload; the allocator rounds texts up by
-// as much as a fifth, and lists to a power of two.
+// placeBytes is the size of a place.
+const placeBytes = 4
+
+// size is the memory that e takes, rather too much than too little: the allocator rounds
+// up by as much as a fifth.
 func (e seen) size() int {
-	if e.facts == nil {
-		return entryBytes
-	}
-	texts := len(e.facts.payload)
-	if strings.IndexByte(e.facts.payload, '\\') >= 0 {
-		texts *= 2
-	}
-	return entryBytes + texts + texts/4 + 2*stringBytes*e.facts.strings()
+	n := len(e.payload) + len(e.extra) + placeBytes*len(e.texts)
+	return entryBytes + n + n/4
 }
-
-// stringBytes is the size of a string without its text.
-const stringBytes = 16
 
 // seenBefore returns the token of a digest, or nil if it has to be verified. The
 // key source is asked each time: if its keys may not be used now, a token seen
@@ -158,10 +139,12 @@ func (is *issuer) seenBefore(ctx context.Context, digest digest) (*Token, error)
 			is.cache.drop(digest)
 			return nil, nil
 		}
-		is.cache.put(digest, seen{facts: e.facts, set: set, key: e.key})
+		e.set = set
+		is.cache.put(digest, e)
 	}
-	if err := is.checkTimes(e.facts); err != nil {
+	t := e.token(is)
+	if err := is.checkTimes(t); err != nil {
 		return nil, err
 	}
-	return e.facts.clone(), nil
+	return t, nil
 }

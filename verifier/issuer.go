@@ -48,8 +48,10 @@ func (is *issuer) firstSight(ctx context.Context, u *unverified, digest digest) 
 	if !is.cache.on() {
 		return facts, nil
 	}
-	is.cache.put(digest, seen{facts: facts, set: set, key: key})
-	return facts.clone(), nil
+	if e, ok := newSeen(facts, set, key); ok {
+		is.cache.put(digest, e)
+	}
+	return facts, nil
 }
 
 func (is *issuer) checkHeader(h header) error {

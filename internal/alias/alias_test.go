@@ -27,6 +27,41 @@ func TestAlias(t *testing.T) {
 	}
 }
 
+func TestOffset(t *testing.T) {
+	whole := strings.Clone("abcabc")
+	for _, tt := range []struct {
+		name, part string
+		at         int
+		ok         bool
+	}{
+		{"all", whole, 0, true},
+		{"begin", whole[:3], 0, true},
+		{"same_text_further_on", whole[3:], 3, true},
+		{"last_byte", whole[5:], 5, true},
+		{"empty", "", 0, true},
+		{"empty_inside", whole[2:2], 0, true},
+		{"same_text_elsewhere", strings.Clone("abc"), 0, false},
+		{"longer", strings.Clone("abcabcabc"), 0, false},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			if at, ok := alias.Offset(whole, tt.part); at != tt.at || ok != tt.ok {
+				t.Errorf("%d, %v, want %d, %v", at, ok, tt.at, tt.ok)
+			}
+		})
+	}
+	t.Run("neighbours", func(t *testing.T) {
+		memory := strings.Clone("abcdef")
+		for _, part := range []string{memory[:3], memory[1:3], memory[1:4], memory[3:], memory[2:4], memory} {
+			if at, ok := alias.Offset(memory[2:3], part); ok {
+				t.Errorf("%q at %d of its neighbour", part, at)
+			}
+		}
+	})
+	if at, ok := alias.Offset("", "a"); ok {
+		t.Errorf("at %d of nothing", at)
+	}
+}
+
 func TestNoAllocation(t *testing.T) {
 	s := strings.Repeat("token", 1000)
 	var sum [32]byte
