@@ -239,6 +239,12 @@ func TestCacheBytes(t *testing.T) {
 			t.Errorf("%d bytes in %d entries", held, len(c.keys()))
 		}
 	})
+	t.Run("JV-35/M8_texts_beside_the_payload_count", func(t *testing.T) {
+		text := strings.Repeat("x", 1000)
+		if beside, inside := (seen{extra: text}).size(), (seen{payload: text}).size(); beside != inside {
+			t.Errorf("%d bytes, want %d", beside, inside)
+		}
+	})
 	t.Run("JV-35/M8_dropped_bytes_are_given_back", func(t *testing.T) {
 		c := load(64, 65_536, 3, 100)
 		for n := range 3 {

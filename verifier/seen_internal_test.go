@@ -49,6 +49,9 @@ func TestSeenSaysTheSame(t *testing.T) {
 		"no_lists":      func(tok *Token) { tok.Audience, tok.Scopes, tok.AMR, tok.Roles = nil, nil, nil, nil },
 		"nil_and_empty": func(tok *Token) { tok.Audience, tok.Scopes, tok.AMR, tok.Groups = nil, []string{}, nil, []string{} },
 		"empty_and_nil": func(tok *Token) { tok.Roles, tok.Entitlements, tok.Audience = []string{}, []string{}, []string{} },
+		"only_empty_lists": func(tok *Token) {
+			*tok = Token{Issuer: is.name, implies: is.implies, Scopes: []string{}, Roles: []string{}, Entitlements: []string{}}
+		},
 		"empty_strings": func(tok *Token) { tok.Scopes, tok.AMR = []string{"", "", ""}, []string{""} },
 		"no_dates":      func(tok *Token) { tok.IssuedAt, tok.NotBefore, tok.AuthTime = time.Time{}, time.Time{}, time.Time{} },
 		"first_and_last": func(tok *Token) {

@@ -18,7 +18,8 @@ func Bytes(s string) []byte { return unsafe.Slice(unsafe.StringData(s), len(s)) 
 func String(b []byte) string { return unsafe.String(unsafe.SliceData(b), len(b)) }
 
 // Offset is where in whole part lies, if it is a part of the same memory. An empty part
-// lies at 0.
+// lies at 0. The texts are compared as well, since what lies on a stack may move between
+// the two looks.
 func Offset(whole, part string) (at int, ok bool) {
 	if part == "" {
 		return 0, true

@@ -56,6 +56,9 @@ func TestOffset(t *testing.T) {
 				t.Errorf("%q at %d of its neighbour", part, at)
 			}
 		}
+		if at, ok := alias.Offset(memory[1:4], memory[3:5]); ok {
+			t.Errorf("at %d, and one byte longer", at)
+		}
 	})
 	if at, ok := alias.Offset("", "a"); ok {
 		t.Errorf("at %d of nothing", at)
