@@ -13,6 +13,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/bearerguard/bearerguard/verifier"
 )
@@ -131,6 +132,20 @@ func TestAllocationsOfHits(t *testing.T) {
 		raw := token(nil, object{"x": object{"scp": []string{"a"}, "app": "c", "roles": []string{"r"}, "use": "access"}})
 		if n := perRun(accepts(t, v, raw)); n > 1 {
 			t.Errorf("%v allocations, want at most 1", n)
+		}
+	})
+	t.Run("JV-35/expired_hit_makes_no_Token", func(t *testing.T) {
+		at := &movable{}
+		v, raw := newVerifier(t, withClock(at)), usual(object{"scope": manyScopes(2400)})
+		accepts(t, v, raw)()
+		at.shift = time.Hour
+		spent := allocated(func() {
+			if _, err := v.Verify(t.Context(), raw); verifier.ClassOf(err) != verifier.ErrExpired {
+				t.Fatal(err)
+			}
+		})
+		if spent > 1_024 {
+			t.Errorf("%d bytes allocated for a refusal", spent)
 		}
 	})
 	t.Run("hit_in_a_set_of_issuers", func(t *testing.T) {

@@ -208,7 +208,7 @@ func (is *issuer) readTimes(t *Token, obj strictjson.Object) error {
 	if t.ExpiresAt.IsZero() {
 		return missing("exp")
 	}
-	return is.checkTimes(t)
+	return is.checkTimes(period{t.ExpiresAt, t.NotBefore, t.IssuedAt})
 }
 
 // readIdentity reads sub, client_id and jti. Where one is optional, the empty

@@ -11,7 +11,8 @@ type block[List any] struct {
 }
 
 // newToken makes a Token with room for an actor and for n strings in all its lists. A
-// token of the greatest length, 65,536 bytes, holds fewer than the largest block.
+// token of the greatest length, 65,536 bytes, holds fewer than the largest block, unless a
+// Mapping reads one of its lists for several fields.
 func newToken(n int) (*Token, *Actor, []string) {
 	switch {
 	case n == 0:

@@ -69,19 +69,22 @@ func (is *issuer) checkHeader(h header) error {
 	return nil
 }
 
+// period is when a token is valid. notBefore and issuedAt are zero if absent.
+type period struct{ expiresAt, notBefore, issuedAt time.Time }
+
 // checkTimes is run at first sight and again on every use of a cached token.
-func (is *issuer) checkTimes(t *Token) error {
+func (is *issuer) checkTimes(t period) error {
 	now, err := is.time()
 	if err != nil {
 		return err
 	}
-	if !now.Before(t.ExpiresAt.Add(is.leeway)) {
+	if !now.Before(t.expiresAt.Add(is.leeway)) {
 		return fail(ErrExpired, "exp has passed")
 	}
-	if !t.NotBefore.IsZero() && now.Before(t.NotBefore.Add(-is.leeway)) {
+	if !t.notBefore.IsZero() && now.Before(t.notBefore.Add(-is.leeway)) {
 		return is.notYet(t, now, "nbf lies in the future")
 	}
-	if !t.IssuedAt.IsZero() && now.Add(is.leeway).Before(t.IssuedAt) {
+	if !t.issuedAt.IsZero() && now.Add(is.leeway).Before(t.issuedAt) {
 		return is.notYet(t, now, "iat lies in the future: are the clocks in step?")
 	}
 	return nil

@@ -12,7 +12,7 @@ import (
 
 // seen is one verified token as the cache keeps it, with the key that verified it and the
 // set that key was in. Nothing of it is ever changed. A Token has some thirty pointers
-// and more, which the garbage collector would follow in every entry; here texts are
+// or more, which the garbage collector would follow in every entry; here texts are
 // places in one or two strings, of which a hit makes a Token.
 type seen struct {
 	set *KeySet
@@ -124,6 +124,10 @@ func (e *seen) token(is *issuer) *Token {
 	t.ExpiresAt, t.IssuedAt = e.expiresAt.time(), e.issuedAt.time()
 	t.NotBefore, t.AuthTime = e.notBefore.time(), e.authTime.time()
 	return t
+}
+
+func (e *seen) period() period {
+	return period{e.expiresAt.time(), e.notBefore.time(), e.issuedAt.time()}
 }
 
 func (e *seen) text(p place) string {

@@ -30,12 +30,13 @@ type early struct {
 }
 
 // clockEvidence is by how much our clock must be behind that of the issuer which
-// signed t, or 0. A token with an iat that has passed and an nbf to come was dated
-// ahead on purpose (RFC 7519 §4.1.5); so only without iat does nbf tell anything.
-func (is *issuer) clockEvidence(t *Token, now time.Time) time.Duration {
-	issued := t.IssuedAt
+// signed a token valid for t, or 0. A token with an iat that has passed and an nbf to
+// come was dated ahead on purpose (RFC 7519 §4.1.5); so only without iat does nbf tell
+// anything.
+func (is *issuer) clockEvidence(t period, now time.Time) time.Duration {
+	issued := t.issuedAt
 	if issued.IsZero() {
-		issued = t.NotBefore
+		issued = t.notBefore
 	}
 	if ahead := issued.Sub(now); ahead > is.leeway {
 		return ahead
@@ -43,9 +44,9 @@ func (is *issuer) clockEvidence(t *Token, now time.Time) time.Duration {
 	return 0
 }
 
-// notYet makes the refusal of t, whose signature was verified. Like every event, the
+// notYet makes the refusal of a token valid for t, whose signature was verified. Like every event, the
 // one about the clock denies with [ErrInternal] if the hook panics.
-func (is *issuer) notYet(t *Token, now time.Time, why string) error {
+func (is *issuer) notYet(t period, now time.Time, why string) error {
 	if ahead := is.clockEvidence(t, now); ahead > 0 {
 		if least, due := is.skew.add(early{now, ahead}); due {
 			cause := fmt.Errorf("the clock is at least %d s behind the issuer's: "+
