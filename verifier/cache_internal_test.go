@@ -217,10 +217,10 @@ func TestCacheBytes(t *testing.T) {
 		atLeast, atMost, shards, bound int
 	}{
 		{"JV-35/M8_small_tokens_fill_the_entries", 64, 1 << 20, 1000, 1024, 64, 64, 1, 1 << 20},
-		{"JV-35/M8_large_tokens_fill_the_bytes", 64, 65_536, 1000, 4096, 11, 11, 1, 65_536},
-		{"JV-35/M8_shards_share_the_bytes", 4096, 1 << 20, 5000, 1024, 536, 544, 4, 1 << 20},
+		{"JV-35/M8_large_tokens_fill_the_bytes", 64, 65_536, 1000, 4096, 10, 10, 1, 65_536},
+		{"JV-35/M8_shards_share_the_bytes", 4096, 1 << 20, 5000, 1024, 470, 480, 4, 1 << 20},
 		{"JV-35/M8_one_that_fits_just", 64, 65_536, 1, (65_536 - entryBytes) / 5 * 4, 1, 1, 1, 65_536},
-		{"JV-35/M8_one_too_large", 64, 65_536, 1, (65_540 - entryBytes) / 5 * 4, 0, 0, 1, 0},
+		{"JV-35/M8_one_too_large", 64, 65_536, 1, (65_536-entryBytes)/5*4 + 1, 0, 0, 1, 0},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			c := load(tt.entries, tt.bytes, tt.tokens, tt.size)
@@ -304,13 +304,13 @@ func TestCacheAccounting(t *testing.T) {
 
 // TestCacheAccountingWithChurn: the map of a shard grows while entries come and go.
 func TestCacheAccountingWithChurn(t *testing.T) {
-	for _, tokens := range []int{110, 195, 225, 390, 400, 450, 780} { // of which some fill a map badly
+	for _, tokens := range []int{70, 100, 195} { // of which the last two fill a map badly
 		t.Run(fmt.Sprintf("JV-35/M8_%d_tokens", tokens), func(t *testing.T) {
 			before := inUse()
 			c := &tokenCache{entries: maxEntries, bytes: tokens * entryBytes}
-			for n := range 60 * tokens {
+			for n := range 2_300 * tokens { // later it grows no more
 				c.put(sha256.Sum256(binary.LittleEndian.AppendUint64(nil, uint64(n))), seen{})
-				if n%(5*tokens) != 0 {
+				if n%(50*tokens) != 0 {
 					continue
 				}
 				if taken := inUse() - before; taken > c.bytes {

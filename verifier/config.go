@@ -68,7 +68,7 @@ type Config struct {
 	// it off, at most 1,000,000. It has parts, which chance fills unevenly: set twice as
 	// many as tokens are in use at a time.
 	CacheEntries int
-	// CacheBytes bounds the memory of that cache: about 600 bytes for each token beside
+	// CacheBytes bounds the memory of that cache: about 900 bytes for each token beside
 	// its claims. 0 means 4,096 bytes for each of CacheEntries; what is set is 65,536 or
 	// more. A token that alone takes more than a thirty-second part of it may not be kept,
 	// nor is one whose claims, with what stands for their escapes, exceed 65,535 bytes.
