@@ -105,6 +105,9 @@ func TestHTTPTokens(t *testing.T) {
 			}
 			seen[token] = true
 		}
+		if httpRing < 2*httpSmall {
+			t.Errorf("a cache of %d entries may remember some of %d tokens", httpSmall, httpRing)
+		}
 		if len(seen) != httpRing {
 			t.Errorf("%s: %d different tokens, want %d", kind, len(seen), httpRing)
 		}

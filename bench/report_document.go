@@ -95,7 +95,7 @@ func (r *report) Machine() string {
 	t := newTable(2, "What", "")
 	for _, row := range [][2]string{
 		{"Processor", h["cpu"]}, {"Cores", h["cpus"]}, {"System", h["goos"] + "/" + h["goarch"]},
-		{"Go", h["go"]}, {"Date", strings.Join(dates, ", ")}, {"Passes", fmt.Sprint(len(r.passes))}, {"Runs in turn in each pass", "at most " + h["runs"]},
+		{"Go", h["go"]}, {"Commit", h["commit"]}, {"Date", strings.Join(dates, ", ")}, {"Passes", fmt.Sprint(len(r.passes))}, {"Runs in turn in each pass", "at most " + h["runs"]},
 		{"Time for each run", h["benchtime"]}, {"Time for each run over HTTP", h["httptime"]},
 	} {
 		if row[1] == "" {

@@ -136,7 +136,7 @@ func (r *report) firstSightChart() chart {
 		g := barGroup{title: alg}
 		impls, _ := orderRows(sightImpls, r.values("FirstSight", "impl", "alg="+alg, "size="+sizes[0]))
 		for _, impl := range impls {
-			g.add(impl, r.over(func(p *pass) float64 { return p.toCrypto(alg, sizes[0], impl) }))
+			g.add(impl, r.over(func(p turn) float64 { return p.toCrypto(alg, sizes[0], impl) }))
 		}
 		groups = append(groups, g)
 	}

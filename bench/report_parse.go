@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"math"
 	"os"
 	"path/filepath"
 	"slices"
@@ -19,18 +20,19 @@ type point struct {
 	procs int
 }
 
-// pass is the output of one run of all benchmarks.
+// pass is the output of all benchmarks, each of which ran once or several times.
 type pass struct {
 	header map[string]string // goos, cpu, date and so on
-	order  []point           // as they ran
-	values map[point]map[string]float64
-	lines  map[point]string // what values were read from
-	runs   map[point]int
+	order  []point           // as they ran first
+	runs   map[point][]values
 }
 
-// sameHeader are the lines that have to agree: what ran elsewhere, or with other
-// versions, is another measurement.
-var sameHeader = []string{"goos", "goarch", "cpu", "cpus", "go", "benchtime", "httptime", "runs", "versions"}
+// values are those of one run, by unit.
+type values map[string]float64
+
+// sameHeader are the lines that have to be there and to agree: what ran elsewhere, or with
+// other versions, is another measurement.
+var sameHeader = []string{"goos", "goarch", "cpu", "cpus", "go", "benchtime", "httptime", "runs", "passes", "commit", "versions"}
 
 // loadPasses reads every pass-N.txt of a directory. They must hold the same
 // benchmarks, run on the same machine.
@@ -46,8 +48,11 @@ func loadPasses(dir string) ([]*pass, error) {
 			return nil, err
 		}
 		p, err := parsePass(string(text))
-		if err == nil && len(list) > 0 {
-			err = comparable(list[0], p)
+		if err == nil {
+			err = p.complete()
+		}
+		for i := 0; err == nil && i < len(list); i++ {
+			err = comparable(list[i], p)
 		}
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", name, err)
@@ -57,7 +62,20 @@ func loadPasses(dir string) ([]*pass, error) {
 	if len(list) == 0 {
 		return nil, fmt.Errorf("%s: there is no pass-N.txt", dir)
 	}
+	if n := list[0].header["passes"]; n != fmt.Sprint(len(list)) {
+		return nil, fmt.Errorf("%s: %d passes of %s are there: measure all of them anew", dir, len(list), n)
+	}
 	return list, nil
+}
+
+// complete tells what p does not say of how it was measured.
+func (p *pass) complete() error {
+	for _, key := range append([]string{"date"}, sameHeader...) {
+		if p.header[key] == "" {
+			return fmt.Errorf("there is no line that begins with %q: measure all passes anew", key+": ")
+		}
+	}
+	return nil
 }
 
 // passFiles are the stored passes in the order of their numbers.
@@ -80,22 +98,32 @@ func comparable(first, p *pass) error {
 		}
 	}
 	for _, at := range first.order {
-		if p.values[at] == nil {
-			return fmt.Errorf("lacks %s on %d core(s), which the first pass has", at.name, at.procs)
+		if p.runs[at] == nil {
+			return fmt.Errorf("lacks %s on %d core(s), which another pass has", at.name, at.procs)
+		}
+		if !slices.EqualFunc(p.runs[at], first.runs[at], sameUnits) {
+			return fmt.Errorf("%s on %d core(s) has other units, or another number of runs, than in another pass", at.name, at.procs)
 		}
 	}
 	for _, at := range p.order {
-		if first.values[at] == nil {
-			return fmt.Errorf("has %s on %d core(s), which the first pass lacks", at.name, at.procs)
+		if first.runs[at] == nil {
+			return fmt.Errorf("has %s on %d core(s), which another pass lacks", at.name, at.procs)
 		}
 	}
+	if first.text() == p.text() {
+		return errors.New("is a copy of another pass")
+	}
 	return nil
+}
+
+func sameUnits(a, b values) bool {
+	return slices.Equal(slices.Sorted(maps.Keys(a)), slices.Sorted(maps.Keys(b)))
 }
 
 // parsePass reads the output of a test binary. A failure in it spoils the whole pass:
 // what else it says may have been measured beside a fault.
 func parsePass(text string) (*pass, error) {
-	p := &pass{header: map[string]string{}, values: map[point]map[string]float64{}, lines: map[point]string{}, runs: map[point]int{}}
+	p := &pass{header: map[string]string{}, runs: map[point][]values{}}
 	passed := false
 	for i, line := range strings.Split(text, "\n") {
 		var err error
@@ -136,8 +164,8 @@ func headerKey(word string) bool {
 	return word != "" && strings.Trim(word, "abcdefghijklmnopqrstuvwxyz") == ""
 }
 
-// add reads the fields of one result: name, iterations, then values and their units. Of
-// several runs, the fastest stands for all: what else a machine does only slows them down.
+// add reads the fields of one line: name, iterations, then values and their units. Where
+// [pass.text] wrote the line, it has several runs, and each value is a list of as many.
 func (p *pass) add(fields []string) error {
 	if len(fields) < 4 || len(fields)%2 != 0 {
 		return fmt.Errorf("%s has no result: something else was printed into its line", fields[0])
@@ -145,44 +173,66 @@ func (p *pass) add(fields []string) error {
 	if n, err := strconv.Atoi(fields[1]); err != nil || n < 1 {
 		return fmt.Errorf("%s: %q is no number of iterations", fields[0], fields[1])
 	}
-	at, again := pointOf(fields[0])
-	found := map[string]float64{}
+	runs := make([]values, strings.Count(fields[2], ",")+1)
+	for i := range runs {
+		runs[i] = values{}
+	}
 	for i := 2; i < len(fields); i += 2 {
-		value, err := strconv.ParseFloat(fields[i], 64)
-		if err != nil {
-			return fmt.Errorf("%s: %q is no number", fields[0], fields[i])
+		list := strings.Split(fields[i], ",")
+		if len(list) != len(runs) {
+			return fmt.Errorf("%s has %d values in %s of %d runs", fields[0], len(list), fields[i+1], len(runs))
 		}
-		found[fields[i+1]] = value
+		for n, text := range list {
+			value, err := strconv.ParseFloat(text, 64)
+			if err != nil || math.IsNaN(value) || math.IsInf(value, 0) {
+				return fmt.Errorf("%s: %q is no number", fields[0], text)
+			}
+			runs[n][fields[i+1]] = value
+		}
 	}
-	p.runs[at]++
-	switch kept := p.values[at]; {
-	case kept == nil:
-		p.order = append(p.order, at)
-	case !again:
+	at, again := pointOf(fields[0])
+	if p.runs[at] != nil && !again {
 		return fmt.Errorf("%s is there twice", fields[0])
-	case kept["ns/op"] <= found["ns/op"]:
-		return nil
 	}
-	p.values[at], p.lines[at] = found, strings.Join(fields[1:], " ")
+	if p.runs[at] == nil {
+		p.order = append(p.order, at)
+	}
+	for _, run := range runs {
+		if !(run["ns/op"] > 0) {
+			return fmt.Errorf("%s took no time", fields[0])
+		}
+		if len(p.runs[at]) > 0 && !sameUnits(run, p.runs[at][0]) {
+			return fmt.Errorf("%s has other units than its first run", fields[0])
+		}
+		p.runs[at] = append(p.runs[at], run)
+	}
 	return nil
 }
 
 // most is how often the benchmark ran that ran most often.
 func (p *pass) most() (n int) {
 	for _, runs := range p.runs {
-		n = max(n, runs)
+		n = max(n, len(runs))
 	}
 	return n
 }
 
-// text is p without the runs that do not count. Reading it makes the same pass.
+// text is p with one line for all runs of a benchmark. Reading it makes the same pass.
 func (p *pass) text() string {
 	var b strings.Builder
 	for _, key := range slices.Sorted(maps.Keys(p.header)) {
 		fmt.Fprintf(&b, "%s: %s\n", key, p.header[key])
 	}
 	for _, at := range p.order {
-		fmt.Fprintf(&b, "Benchmark%s %s\n", at, p.lines[at])
+		fmt.Fprintf(&b, "Benchmark%s %d", at, len(p.runs[at]))
+		for _, unit := range slices.Sorted(maps.Keys(p.runs[at][0])) {
+			var list []string
+			for _, run := range p.runs[at] {
+				list = append(list, strconv.FormatFloat(run[unit], 'f', -1, 64))
+			}
+			fmt.Fprintf(&b, " %s %s", strings.Join(list, ","), unit)
+		}
+		b.WriteString("\n")
 	}
 	return b.String() + "PASS\n"
 }

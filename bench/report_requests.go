@@ -19,16 +19,16 @@ func unprotectedName(benchmark, framework, tokens string) string {
 
 // above is what a protected route costs more than the unprotected one.
 func (r *report) above(name, base, unit string) stat {
-	return r.over(func(p *pass) float64 { return p.served(name, unit) - p.served(base, unit) })
+	return r.over(func(p turn) float64 { return p.value(name, unit) - p.value(base, unit) })
 }
 
 // share is a value in that of another benchmark.
 func (r *report) share(name, base, unit string) stat {
-	return r.over(func(p *pass) float64 { return p.served(name, unit) / p.served(base, unit) })
+	return r.over(func(p turn) float64 { return p.value(name, unit) / p.value(base, unit) })
 }
 
 func (r *report) one(name, unit string) stat {
-	return r.over(func(p *pass) float64 { return p.served(name, unit) })
+	return r.over(func(p turn) float64 { return p.value(name, unit) })
 }
 
 // Middleware is the table of requests without a network.
@@ -45,8 +45,8 @@ func (r *report) Middleware() string {
 
 // busy is the share of its core that a server was using. Well below 1, it waited for
 // requests, and its throughput says less about it than about those who sent them.
-func (p *pass) busy(name string) float64 {
-	return p.served(name, "req/s") * p.served(name, "server-cpu-ns/op") / 1e9
+func (p turn) busy(name string) float64 {
+	return p.value(name, "req/s") * p.value(name, "server-cpu-ns/op") / 1e9
 }
 
 // HTTP is the table of requests to a server in its own process.
@@ -58,7 +58,7 @@ func (r *report) HTTP() string {
 			r.share(name, base, "req/s").text(ratio),
 			r.one(name, "server-cpu-ns/op").text(nanoseconds),
 			r.above(name, base, "server-cpu-ns/op").text(nanoseconds),
-			r.over(func(p *pass) float64 { return p.busy(name) }).text(ratio),
+			r.over(func(p turn) float64 { return p.busy(name) }).text(ratio),
 			r.above(name, base, "allocs/op").text(grouped),
 		}
 	})

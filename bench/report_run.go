@@ -35,7 +35,7 @@ func (o options) measure(ctx context.Context, results string) error {
 	if _, err := goTool(ctx, "test", "-c", "-o", binary, "."); err != nil {
 		return err
 	}
-	versions, err := measuredVersions(ctx)
+	measured, err := o.measured(ctx)
 	if err != nil {
 		return err
 	}
@@ -43,7 +43,7 @@ func (o options) measure(ctx context.Context, results string) error {
 		return err
 	}
 	for n := 1; n <= o.passes; n++ {
-		if err := o.onePass(ctx, binary, versions, results, n); err != nil {
+		if err := o.onePass(ctx, binary, measured, results, n); err != nil {
 			return fmt.Errorf("pass %d: %w", n, err)
 		}
 	}
@@ -81,9 +81,9 @@ func fileExists(name string) bool {
 
 // onePass stores what the benchmarks print below a few lines about where they ran. Of a
 // pass that failed, all is stored.
-func (o options) onePass(ctx context.Context, binary, versions, results string, n int) error {
+func (o options) onePass(ctx context.Context, binary, measured, results string, n int) error {
 	var out bytes.Buffer
-	err := o.runPass(ctx, binary, versions, n, &out)
+	err := o.runPass(ctx, binary, measured, n, &out)
 	text := out.String()
 	if err == nil {
 		var p *pass
@@ -102,9 +102,8 @@ func (o options) onePass(ctx context.Context, binary, versions, results string, 
 	return nil
 }
 
-func (o options) runPass(ctx context.Context, binary, versions string, n int, out io.Writer) error {
-	fmt.Fprintf(out, "date: %s\ngo: %s\ncpus: %d\nbenchtime: %s\nhttptime: %s\nversions: %s\n",
-		time.Now().UTC().Format(time.DateOnly), runtime.Version(), runtime.NumCPU(), o.benchtime, o.httptime, versions)
+func (o options) runPass(ctx context.Context, binary, measured string, n int, out io.Writer) error {
+	fmt.Fprintf(out, "date: %s\n%s", time.Now().UTC().Format(time.DateOnly), measured)
 	show := &progress{to: os.Stderr, pass: n, passes: o.passes, begun: time.Now()}
 	processes, err := o.processes(ctx, binary)
 	if err != nil {
@@ -158,6 +157,30 @@ func cores() string {
 		return "1"
 	}
 	return "1,2"
+}
+
+// measured are the lines about what runs, and how.
+func (o options) measured(ctx context.Context) (string, error) {
+	versions, err := measuredVersions(ctx)
+	if err != nil {
+		return "", err
+	}
+	return fmt.Sprintf("go: %s\ncpus: %d\nbenchtime: %s\nhttptime: %s\npasses: %d\ncommit: %s\nversions: %s\n",
+		runtime.Version(), runtime.NumCPU(), o.benchtime, o.httptime, o.passes, measuredCommit(ctx), versions), nil
+}
+
+// measuredCommit is that of the checkout. Of code that was changed since, it says so; of
+// code outside a repository it knows nothing.
+func measuredCommit(ctx context.Context) string {
+	commit, err := exec.CommandContext(ctx, "git", "rev-parse", "--short=12", "HEAD").Output()
+	if err != nil {
+		return "unknown"
+	}
+	changed, err := exec.CommandContext(ctx, "git", "status", "--porcelain", "--", ":/*.go", ":/*go.mod").Output()
+	if err != nil || len(changed) > 0 {
+		return strings.TrimSpace(string(commit)) + ", with changes"
+	}
+	return strings.TrimSpace(string(commit))
 }
 
 // measuredVersions are the modules that go.mod names, without those that they need.

@@ -4,6 +4,7 @@ package main
 
 import (
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 )
@@ -49,30 +50,36 @@ func seenName(alg, size, tokens, impl string) string {
 }
 
 // toCrypto is how long a first sight takes, in bare signature checks.
-func (p *pass) toCrypto(alg, size, impl string) float64 {
+func (p turn) toCrypto(alg, size, impl string) float64 {
 	return p.ns(sightName(alg, size, impl)) / p.ns(sightName(alg, size, "crypto"))
 }
 
-// aboveShare is the time beside the signature check, in that of golang-jwt.
+// aboveShare is the time beside the signature check, in that of golang-jwt. Where the latter
+// drowns in the noise, there is nothing to compare with.
 func (p *pass) aboveShare(alg, size, impl string) float64 {
-	crypto := p.ns(sightName(alg, size, "crypto"))
-	return (p.ns(sightName(alg, size, impl)) - crypto) / (p.ns(sightName(alg, size, "golang-jwt")) - crypto)
+	above := func(impl string) float64 {
+		return p.median(func(p turn) float64 { return p.toCrypto(alg, size, impl) }) - 1
+	}
+	if whole := above("golang-jwt"); whole > 0 {
+		return above(impl) / whole
+	}
+	return math.NaN()
 }
 
 // FirstSight is a table for each size: bare signature checks, then ratios to them.
 func (r *report) FirstSight() string {
 	return r.bySize(func(size, impl, alg string) string {
 		if impl == "crypto" {
-			return r.over(func(p *pass) float64 { return p.ns(sightName(alg, size, impl)) }).text(nanoseconds)
+			return r.over(func(p turn) float64 { return p.ns(sightName(alg, size, impl)) }).text(nanoseconds)
 		}
-		return r.over(func(p *pass) float64 { return p.toCrypto(alg, size, impl) }).text(ratio)
+		return r.over(func(p turn) float64 { return p.toCrypto(alg, size, impl) }).text(ratio)
 	})
 }
 
 // FirstSightAllocs is the same for allocations.
 func (r *report) FirstSightAllocs() string {
 	return r.bySize(func(size, impl, alg string) string {
-		return r.over(func(p *pass) float64 { return p.allocs(sightName(alg, size, impl)) }).text(grouped)
+		return r.over(func(p turn) float64 { return p.allocs(sightName(alg, size, impl)) }).text(grouped)
 	})
 }
 
@@ -82,7 +89,7 @@ func (r *report) FirstSightAbove() string {
 		if impl == "crypto" || impl == "golang-jwt" {
 			return ""
 		}
-		return r.over(func(p *pass) float64 { return p.aboveShare(alg, size, impl) }).text(ratio)
+		return r.overPasses(func(p *pass) float64 { return p.aboveShare(alg, size, impl) }).text(ratio)
 	})
 }
 
@@ -114,7 +121,7 @@ func (r *report) bySize(cell func(size, impl, alg string) string) string {
 // FirstSightScaling is the same for how many times as many tokens two cores see.
 func (r *report) FirstSightScaling() string {
 	return r.bySize(func(size, impl, alg string) string {
-		return r.over(func(p *pass) float64 { return p.scaling(sightName(alg, size, impl)) }).text(ratio)
+		return r.over(func(p turn) float64 { return p.scaling(sightName(alg, size, impl)) }).text(ratio)
 	})
 }
 
@@ -138,7 +145,7 @@ func (r *report) Seen() string {
 
 func (r *report) seenRow(alg, size, tokens string) []string {
 	name, peers := seenName(alg, size, tokens, "bearerguard"), r.seenPeers(alg, size, tokens)
-	fastest := func(p *pass) float64 { return p.fastest(peers) }
+	fastest := func(p turn) float64 { return p.fastest(peers) }
 	crypto := seenName(alg, size, tokens, "crypto")
 	return []string{
 		alg + ", " + count(size) + " bytes", count(tokens), r.fastestOf(peers),
@@ -146,10 +153,10 @@ func (r *report) seenRow(alg, size, tokens string) []string {
 		r.one(crypto, "ns/op").text(nanoseconds),
 		r.one(seenName(alg, size, tokens, "digest"), "ns/op").text(nanoseconds),
 		r.one(name, "ns/op").text(nanoseconds),
-		r.over(func(p *pass) float64 { return p.allocs(name) }).text(grouped),
-		r.over(func(p *pass) float64 { return fastest(p) / p.ns(name) }).text(ratio),
-		r.over(func(p *pass) float64 { return p.scaling(name) }).text(ratio),
-		r.over(func(p *pass) float64 { return p.scaling(crypto) }).text(ratio),
+		r.over(func(p turn) float64 { return p.allocs(name) }).text(grouped),
+		r.over(func(p turn) float64 { return fastest(p) / p.ns(name) }).text(ratio),
+		r.over(func(p turn) float64 { return p.scaling(name) }).text(ratio),
+		r.over(func(p turn) float64 { return p.scaling(crypto) }).text(ratio),
 	}
 }
 
@@ -187,11 +194,11 @@ func (r *report) Refusals() string {
 	for _, kind := range kinds {
 		name := kindOf + kind + "/impl=bearerguard"
 		beside := func(other string) string {
-			return r.over(func(p *pass) float64 { return p.ns(name) / p.ns(kindOf+other+"/impl=bearerguard") }).text(ratio)
+			return r.over(func(p turn) float64 { return p.ns(name) / p.ns(kindOf+other+"/impl=bearerguard") }).text(ratio)
 		}
 		t.row(kind,
-			r.over(func(p *pass) float64 { return p.ns(name) }).text(nanoseconds),
-			r.over(func(p *pass) float64 { return p.allocs(name) }).text(grouped),
+			r.over(func(p turn) float64 { return p.ns(name) }).text(nanoseconds),
+			r.over(func(p turn) float64 { return p.allocs(name) }).text(grouped),
 			beside("good_seen"), beside("good_new"))
 	}
 	return t.String() + absent("kinds of requests", lacking)
