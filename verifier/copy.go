@@ -93,14 +93,30 @@ func (t *Token) clone() *Token {
 	return c
 }
 
-// cut copies from to the front of room, and returns what is left of that. The copy has
-// no capacity to spare, so that appending to it cannot reach the next one.
+// cut copies from to the front of room, and returns what is left of that.
 func cut(from, room []string) (copied, rest []string) {
-	n := copy(room, from)
-	switch {
-	case from == nil:
+	copied, rest = front(room, lengthOf(from))
+	copy(copied, from)
+	return copied, rest
+}
+
+// noList is the length of a nil list, which differs from an empty one.
+const noList = -1
+
+func lengthOf(list []string) int32 {
+	if list == nil {
+		return noList
+	}
+	return int32(len(list))
+}
+
+// front cuts a list of n strings off room. It has no capacity to spare, so that appending
+// to it cannot reach the next one.
+func front(room []string, n int32) (list, rest []string) {
+	switch n {
+	case noList:
 		return nil, room
-	case n == 0:
+	case 0:
 		return []string{}, room
 	}
 	return room[:n:n], room[n:]

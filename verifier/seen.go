@@ -11,9 +11,9 @@ import (
 )
 
 // seen is one verified token as the cache keeps it, with the key that verified it and the
-// set that key was in. Nothing of it is ever changed. A Token has some thirty pointers
-// or more, which the garbage collector would follow in every entry; here texts are
-// places in one or two strings, of which a hit makes a Token.
+// set that key was in. Nothing of it is ever changed. A Token with its lists has
+// some forty pointers, which the garbage collector would follow in every entry; here texts
+// are places in one or two strings, of which a hit makes a Token.
 type seen struct {
 	set *KeySet
 	key *jose.Key
@@ -35,9 +35,6 @@ type seen struct {
 
 // place is a part of payload, or of extra, which counts as following it.
 type place struct{ at, size uint16 }
-
-// noList is the length of a nil list.
-const noList = -1
 
 // date is a time without the pointer that a [time.Time] has.
 type date struct {
@@ -89,13 +86,10 @@ func (p *placer) place(text string) place {
 }
 
 func (p *placer) list(list []string) (length int32) {
-	if list == nil {
-		return noList
-	}
 	for _, text := range list {
 		p.texts = append(p.texts, p.place(text))
 	}
-	return int32(len(list))
+	return lengthOf(list)
 }
 
 // token makes a Token for one request; what handlers do to it stays there. is is the
@@ -136,16 +130,4 @@ func (e *seen) text(p place) string {
 		return e.extra[from-n : to-n]
 	}
 	return e.payload[from:to]
-}
-
-// front cuts a list of n strings off room. It has no capacity to spare, so that appending
-// to it cannot reach the next one.
-func front(room []string, n int32) (list, rest []string) {
-	switch n {
-	case noList:
-		return nil, room
-	case 0:
-		return []string{}, room
-	}
-	return room[:n:n], room[n:]
 }

@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/bearerguard/bearerguard/internal/jose"
 )
 
 // full is a Token in which no field is empty but Binding, which belongs to a request.
@@ -66,13 +68,16 @@ func TestSeenSaysTheSame(t *testing.T) {
 		t.Run("JV-35/"+name, func(t *testing.T) {
 			tok := full(t, is)
 			edit(tok)
-			set, key := &KeySet{}, seen{}.key
+			set, key := &KeySet{}, &jose.Key{}
 			e, ok := newSeen(tok, set, key)
 			if got := e.token(is); !ok || !reflect.DeepEqual(got, tok) {
 				t.Errorf("%v\n%+v, want\n%+v", ok, got, tok)
 			}
-			if e.set != set {
-				t.Error("another set")
+			if e.set != set || e.key != key {
+				t.Error("another set or key")
+			}
+			if got, want := e.period(), (period{tok.ExpiresAt, tok.NotBefore, tok.IssuedAt}); got != want {
+				t.Errorf("valid for %v, want %v", got, want)
 			}
 		})
 	}
@@ -101,6 +106,48 @@ func TestSeenHasRoom(t *testing.T) {
 			}
 			if ok && !reflect.DeepEqual(e.token(is), tok) {
 				t.Error("another token came out")
+			}
+		})
+	}
+}
+
+// TestTooMuchTextForTheCache: a token whose texts have no places says the same each time,
+// since it is verified each time.
+func TestTooMuchTextForTheCache(t *testing.T) {
+	for name, tt := range map[string]struct{ size, kept int }{
+		"JV-35/kept":     {12_000, 1},
+		"JV-35/not_kept": {14_000, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			i := newInside(t, 0)
+			amr := ClaimPath{"amr"}
+			v, err := New(Config{
+				Issuer: "https://i.example", Audience: []string{"a"}, Keys: i, MaxTokenBytes: 65_536, CacheBytes: 64 << 20,
+				Mapping: Mapping{Roles: amr, Groups: amr, Entitlements: amr},
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			i.v = v
+			// The escape takes the text out of the payload, once for each of four lists.
+			long := strings.Repeat("m", tt.size-1) + "A"
+			raw := i.sign(`,"jti":"the id","amr":["` + long[:len(long)-1] + `\u0041"]`)
+			for range 3 {
+				tok, err := v.Verify(t.Context(), raw)
+				if err != nil {
+					t.Fatal(err)
+				}
+				for _, list := range [][]string{tok.AMR, tok.Roles, tok.Groups, tok.Entitlements} {
+					if len(list) != 1 || list[0] != long {
+						t.Fatal("another text")
+					}
+				}
+				if tok.ID != "the id" || tok.Issuer != "https://i.example" {
+					t.Errorf("%q of %q", tok.ID, tok.Issuer)
+				}
+			}
+			if n := len(v.only.cache.keys()); n != tt.kept {
+				t.Errorf("%d tokens are kept, want %d", n, tt.kept)
 			}
 		})
 	}

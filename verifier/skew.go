@@ -44,8 +44,8 @@ func (is *issuer) clockEvidence(t period, now time.Time) time.Duration {
 	return 0
 }
 
-// notYet makes the refusal of a token valid for t, whose signature was verified. Like every event, the
-// one about the clock denies with [ErrInternal] if the hook panics.
+// notYet makes the refusal of a token valid for t, whose signature was verified. Like
+// every event, the one about the clock denies with [ErrInternal] if the hook panics.
 func (is *issuer) notYet(t period, now time.Time, why string) error {
 	if ahead := is.clockEvidence(t, now); ahead > 0 {
 		if least, due := is.skew.add(early{now, ahead}); due {
