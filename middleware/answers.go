@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/bearerguard/bearerguard/internal/binding"
 	"github.com/bearerguard/bearerguard/internal/challenge"
 	"github.com/bearerguard/bearerguard/internal/hook"
 	"github.com/bearerguard/bearerguard/verifier"
@@ -39,7 +40,11 @@ var (
 	notYetValid  = invalidToken("The access token is not yet valid")
 	inactive     = invalidToken("The access token is not active")
 	withoutProof = invalidToken("The access token is sender-constrained and was presented without proof")
+	otherKey     = invalidToken("The access token is not bound to the presented key")
+	otherCert    = invalidToken("The access token is not bound to the client certificate")
+	unbound      = invalidToken("A sender-constrained access token is required")
 
+	noProof     = unauthorized("invalid_dpop_proof", "A DPoP proof is required")
 	badProof    = unauthorized("invalid_dpop_proof", "The DPoP proof is not valid")
 	usedProof   = unauthorized("invalid_dpop_proof", "The DPoP proof was already used")
 	needsNonce  = unauthorized("use_dpop_nonce", "A current nonce is required in the DPoP proof")
@@ -111,16 +116,34 @@ var answers = map[error]*answer{
 	verifier.ErrInternal:                 ourOwnFault,
 }
 
-// answerTo chooses by class. Only how the credentials were malformed is told by
-// the cause, which is this package's own.
-func answerTo(e *verifier.Error) *answer {
-	if e.Class == verifier.ErrInvalidRequest && e.Cause == errRepeated {
+// answerTo chooses by class, and where a class has several texts, by a cause that is this
+// module's own value.
+func answerTo(e *verifier.Error, by scheme) *answer {
+	switch {
+	case e.Class == verifier.ErrInvalidRequest && e.Cause == errRepeated:
 		return repeated
+	case e.Class == verifier.ErrDPoPProof && e.Cause == binding.ErrAbsentProof:
+		return noProof
+	case e.Class == verifier.ErrBinding:
+		return unmet(e.Cause, by)
 	}
 	if a := answers[e.Class]; a != nil {
 		return a
 	}
 	return ourOwnFault
+}
+
+// unmet is the answer for a sender constraint that does not hold.
+func unmet(cause error, by scheme) *answer {
+	switch {
+	case cause == binding.ErrCertificate:
+		return otherCert
+	case cause == binding.ErrUnconstrained:
+		return unbound
+	case by == schemeDPoP:
+		return otherKey
+	}
+	return withoutProof
 }
 
 // classify makes an Error of any err; one without a class is [verifier.ErrInternal].
@@ -169,20 +192,65 @@ func classOf(err error) (e *verifier.Error) {
 	return &verifier.Error{Class: class, Cause: err}
 }
 
+// part is one challenge of an answer.
+type part struct {
+	by     scheme
+	answer *answer
+}
+
+// parts are the challenges of an answer to a request that presented a token by the scheme
+// by, or by none (RFC 9449 §7.2): whoever sent nothing that counts is told of every
+// scheme; an error stands on the scheme that was used; a refused bearer token may yet be
+// presented with a proof.
+//
+// There are one or two: the second is without an answer if there is one.
+func (g *Guard) parts(a *answer, by scheme) [2]part {
+	switch {
+	case g.cfg.DPoP == nil:
+		return [2]part{{schemeBearer, a}}
+	case g.cfg.OnlyDPoP || by == schemeDPoP || proofs[a]:
+		return [2]part{{schemeDPoP, a}}
+	case a == noCredentials || a == repeated || by == "" && a.status != http.StatusForbidden:
+		return [2]part{{schemeBearer, a}, {schemeDPoP, a}}
+	case a.code == "invalid_token":
+		return [2]part{{schemeBearer, a}, {schemeDPoP, noCredentials}}
+	}
+	return [2]part{{schemeBearer, a}}
+}
+
+// proofs are the answers about a proof, which only the scheme DPoP has.
+var proofs = map[*answer]bool{noProof: true, badProof: true, usedProof: true, needsNonce: true}
+
+// own are the answers that no class alone stands for.
+var own = []*answer{noCredentials, repeated, noProof, otherKey, otherCert, unbound}
+
 // lines writes every challenge that a guard can send for scope.
-func (g *Guard) lines(scope []string) map[*answer]string {
-	lines := map[*answer]string{noCredentials: g.line(noCredentials, scope), repeated: g.line(repeated, scope)}
+func (g *Guard) lines(scope []string) map[part]string {
+	lines := map[part]string{}
+	add := func(a *answer) {
+		if !a.challenge {
+			return
+		}
+		lines[part{schemeBearer, a}] = g.line(part{schemeBearer, a}, scope)
+		if g.cfg.DPoP != nil {
+			lines[part{schemeDPoP, a}] = g.line(part{schemeDPoP, a}, scope)
+		}
+	}
+	for _, a := range own {
+		add(a)
+	}
 	for _, a := range answers {
-		if a.challenge && lines[a] == "" {
-			lines[a] = g.line(a, scope)
+		if lines[part{schemeBearer, a}] == "" {
+			add(a)
 		}
 	}
 	return lines
 }
 
-// line writes the Bearer challenge of a, its parameters in the fixed order.
-func (g *Guard) line(a *answer, scope []string) string {
-	c := challenge.Challenge{Scheme: "Bearer"}
+// line writes one challenge, its parameters in the fixed order.
+func (g *Guard) line(p part, scope []string) string {
+	a := p.answer
+	c := challenge.Challenge{Scheme: string(p.by)}
 	add := func(name, value string) {
 		if value != "" {
 			c.Params = append(c.Params, challenge.Param{Name: name, Value: value})
@@ -196,6 +264,9 @@ func (g *Guard) line(a *answer, scope []string) string {
 	}
 	if a.scope {
 		add("scope", strings.Join(scope, " "))
+	}
+	if p.by == schemeDPoP {
+		add("algs", strings.Join(g.cfg.DPoP.Algorithms(), " ")) // RFC 9449 §7.1
 	}
 	for _, p := range g.cfg.Extra {
 		c.Params = append(c.Params, challenge.Param(p))
@@ -221,10 +292,10 @@ func (rt *Route) tooLong() []string {
 	return []string{fmt.Sprintf("a challenge of %d bytes is longer than %d, which proxies may cut: shorten Realm, ErrorURI, Extra or the scopes of the route", longest, maxLine)}
 }
 
-// challengeFor returns the challenge of a for scopes that include those of rt.
-func (rt *Route) challengeFor(a *answer, scope []string) string {
-	if line, ok := rt.lines[a]; ok && (!a.scope || slices.Equal(scope, rt.scope)) {
+// challengeFor returns the challenge p for scopes that include those of rt.
+func (rt *Route) challengeFor(p part, scope []string) string {
+	if line, ok := rt.lines[p]; ok && (!p.answer.scope || slices.Equal(scope, rt.scope)) {
 		return line
 	}
-	return rt.guard.line(a, scope)
+	return rt.guard.line(p, scope)
 }

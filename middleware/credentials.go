@@ -4,8 +4,10 @@ package middleware
 
 import (
 	"errors"
+	"net/http"
 	"strings"
 
+	"github.com/bearerguard/bearerguard/internal/ctxkey"
 	"github.com/bearerguard/bearerguard/verifier"
 )
 
@@ -15,28 +17,61 @@ var (
 	errGrammar  = errors.New("the Authorization header does not follow the grammar of RFC 6750 §2.1")
 )
 
-// bearer returns the access token of the Authorization lines of a request, exactly as
-// it was sent, or what is wrong with them. All field lines count: of two, which
-// Header.Get would not see, none can be trusted to be the one that others in front of
-// this server looked at (RFC 9110 §5.3).
-func bearer(lines []string) (token string, fault error) {
+// scheme is an authentication scheme by which an access token is presented; "" is none.
+type scheme string
+
+const (
+	schemeBearer scheme = "Bearer"
+	schemeDPoP   scheme = "DPoP"
+)
+
+// credentials returns the access token of the Authorization lines of a request, exactly as
+// it was sent, and its scheme, or what is wrong with them. All field lines count: of two,
+// which Header.Get would not see, none can be trusted to be the one that others in front
+// of this server looked at (RFC 9110 §5.3). A scheme that is off counts as none.
+func (g *Guard) credentials(lines []string) (token string, by scheme, fault error) {
 	if len(lines) > 1 {
-		return "", errRepeated
+		return "", "", errRepeated
 	}
 	if len(lines) == 0 {
-		return "", errAbsent
+		return "", "", errAbsent
 	}
-	token, ok := parseBearer(lines[0])
+	token, by = g.parse(lines[0])
 	switch {
-	case !ok:
-		return "", errAbsent
+	case by == "":
+		return "", "", errAbsent
 	case token == "":
-		return "", errGrammar
+		return "", by, errGrammar
 	}
-	return token, nil
+	return token, by, nil
 }
 
-// unusable is the refusal for a fault that bearer found: one for each request, since
+// parse reads one field value by the schemes that are on.
+func (g *Guard) parse(value string) (token string, by scheme) {
+	if !g.cfg.OnlyDPoP {
+		if token, ok := parseScheme(value, schemeBearer); ok {
+			return token, schemeBearer
+		}
+	}
+	if g.cfg.DPoP != nil {
+		if token, ok := parseScheme(value, schemeDPoP); ok {
+			return token, schemeDPoP
+		}
+	}
+	return "", ""
+}
+
+// used is the scheme by which r presents a token, as far as that can be told.
+func (g *Guard) used(r *http.Request) scheme {
+	lines := r.Header["Authorization"]
+	if s := ctxkey.From(r.Context()); s != nil && s.Authorization != "" {
+		lines = []string{s.Authorization} // the handler may have changed the field
+	}
+	_, by, _ := g.credentials(lines)
+	return by
+}
+
+// unusable is the refusal for a fault that credentials found: one for each request, since
 // whoever gets it may change it.
 func unusable(fault error) *verifier.Error {
 	class := verifier.ErrInvalidRequest
@@ -46,14 +81,15 @@ func unusable(fault error) *verifier.Error {
 	return &verifier.Error{Class: class, Cause: fault}
 }
 
-// parseBearer reads one field value. ok is false for another scheme or none; the
-// token is empty where the credentials are malformed.
-func parseBearer(value string) (token string, ok bool) {
+// parseScheme reads one field value. ok is false for another scheme or none; the
+// token is empty where the credentials are malformed. Both schemes have one grammar
+// (RFC 6750 §2.1, RFC 9449 §7.1).
+func parseScheme(value string, by scheme) (token string, ok bool) {
 	// Blanks around a value are not part of it (RFC 9110 §5.5). The server removes
 	// them from HTTP/1.1 requests, but not from HTTP/2 requests.
 	value = trimBlanks(value)
-	const n = len("Bearer")
-	if len(value) < n || !strings.EqualFold(value[:n], "Bearer") {
+	n := len(by)
+	if len(value) < n || !strings.EqualFold(value[:n], string(by)) {
 		return "", false
 	}
 	rest := value[n:]

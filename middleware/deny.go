@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/bearerguard/bearerguard/dpop"
 	"github.com/bearerguard/bearerguard/internal/ctxkey"
 	"github.com/bearerguard/bearerguard/internal/hook"
 	"github.com/bearerguard/bearerguard/internal/scopetoken"
@@ -78,14 +79,15 @@ var representation = []string{"Content-Length", "Content-Type", "Content-Disposi
 
 // deny is the one writer of refusals.
 func (rt *Route) deny(w http.ResponseWriter, r *http.Request, e *verifier.Error, outer []string) {
-	a := answerTo(e)
+	by := rt.guard.used(r)
+	a := answerTo(e, by)
 	contentType, body, err := rt.body(a)
 	if err != nil {
 		e = rt.guard.report(err)
 		a = ourOwnFault
 	}
 	h := w.Header()
-	rt.describe(h, a, e, outer)
+	rt.describe(h, a, by, rt.scopes(outer, e.Challenge.Scope), e.RetryAfter)
 	if len(body) > 0 {
 		h.Set("Content-Type", contentType)
 		if h.Get("Content-Encoding") == "" { // else a layer further out changes the length
@@ -99,27 +101,49 @@ func (rt *Route) deny(w http.ResponseWriter, r *http.Request, e *verifier.Error,
 }
 
 // describe writes the fields of a refusal into h. The slices are this answer's own: code
-// further out may change in place what it finds in a header. Clipped, the two share one
+// further out may change in place what it finds in a header. Clipped, they share one
 // allocation and nothing else.
-func (rt *Route) describe(h http.Header, a *answer, e *verifier.Error, outer []string) {
+func (rt *Route) describe(h http.Header, a *answer, by scheme, scope []string, wait time.Duration) {
 	if len(h) > 0 {
 		for _, name := range representation {
 			delete(h, name)
 		}
 	}
-	own := &[2]string{"no-store"}
+	own := &[3]string{"no-store"}
 	h["Cache-Control"] = own[:1:1]
 	switch {
 	case a.challenge:
-		own[1] = rt.challengeFor(a, rt.scopes(outer, e.Challenge.Scope))
-		if others := h["Www-Authenticate"]; len(others) > 0 {
-			h["Www-Authenticate"] = append(others, own[1])
-			return
+		n := 1
+		for _, p := range rt.guard.parts(a, by) {
+			if p.answer != nil {
+				own[n] = rt.challengeFor(p, scope)
+				n++
+			}
 		}
-		h["Www-Authenticate"] = own[1:]
+		if others := h["Www-Authenticate"]; len(others) > 0 {
+			h["Www-Authenticate"] = append(others, own[1:n]...)
+		} else {
+			h["Www-Authenticate"] = own[1:n:n]
+		}
+		rt.renewNonce(h, a, by)
 	case a.retry:
-		own[1] = retryAfter(e.RetryAfter)
-		h["Retry-After"] = own[1:]
+		own[1] = retryAfter(wait)
+		h["Retry-After"] = own[1:2:2]
+	}
+}
+
+// renewNonce: every 401 to a request under DPoP brings a nonce for the next proof
+// (RFC 9449 §8.2, §9).
+func (rt *Route) renewNonce(h http.Header, a *answer, by scheme) {
+	if a.status == http.StatusUnauthorized && (by == schemeDPoP || proofs[a]) {
+		setNonce(h, rt.guard.cfg.DPoP)
+	}
+}
+
+// setNonce replaces whatever nonce h holds: there must be one at most (RFC 9449 §8.2).
+func setNonce(h http.Header, v *dpop.Verifier) {
+	if nonce := v.Nonce(); nonce != "" {
+		h["Dpop-Nonce"] = []string{nonce}
 	}
 }
 

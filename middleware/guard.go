@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/bearerguard/bearerguard/dpop"
 	"github.com/bearerguard/bearerguard/internal/challenge"
 	"github.com/bearerguard/bearerguard/internal/hook"
 	"github.com/bearerguard/bearerguard/verifier"
@@ -30,6 +31,16 @@ type TokenVerifier interface {
 type Config struct {
 	// Verifier decides about tokens. Required.
 	Verifier TokenVerifier
+	// DPoP, if set, turns the scheme DPoP on: tokens that are bound to a key are accepted
+	// with a proof (RFC 9449). nil refuses such tokens. A Guard is not nested in another one
+	// with DPoP on the same request: the inner one would take the proof for a replay.
+	DPoP *dpop.Verifier
+	// OnlyDPoP turns the scheme Bearer off. The zero value leaves it on for tokens that are
+	// not bound to a key.
+	OnlyDPoP bool
+	// ClientCertificates, if set, checks tokens that are bound to the client's certificate
+	// (RFC 8705 §3). nil refuses such tokens.
+	ClientCertificates *ClientCertificates
 	// Realm names the protected space (RFC 9110 §11.5), in printable ASCII. "" sends no
 	// realm, or "resource" where a challenge would have no parameter (RFC 6750 §3).
 	Realm string
@@ -73,6 +84,7 @@ type Guard struct {
 // fault, each naming the field and the remedy.
 func New(cfg Config) (*Guard, error) {
 	cfg.Extra = slices.Clone(cfg.Extra)
+	cfg.ClientCertificates = cfg.ClientCertificates.clone()
 	if faults := cfg.faults(); len(faults) > 0 {
 		return nil, &verifier.Error{Class: verifier.ErrConfig, Cause: errors.Join(faults...)}
 	}
@@ -92,6 +104,12 @@ func (c *Config) faults() []error {
 	}
 	if hook.Nil(c.Verifier) {
 		fault("Verifier", "missing: set it to the result of verifier.New")
+	}
+	if c.OnlyDPoP && c.DPoP == nil {
+		fault("OnlyDPoP", "set without DPoP, so that no scheme is left: set DPoP to the result of dpop.New")
+	}
+	if c.ClientCertificates != nil {
+		c.ClientCertificates.check(fault)
 	}
 	if !challenge.ValidText(c.Realm) {
 		fault("Realm", "holds a control or non-ASCII character: use printable ASCII (RFC 9110 §5.6.4)")

@@ -22,8 +22,8 @@ import (
 type Route struct {
 	guard *Guard
 	reqs  []verifier.Requirement
-	scope []string           // of all scope rules, in order
-	lines map[*answer]string // the challenges, as long as no outer guard adds scopes
+	scope []string        // of all scope rules, in order
+	lines map[part]string // the challenges, as long as no outer guard adds scopes
 }
 
 // Route prepares the rules reqs, all of which a token must meet. The error is of
@@ -104,9 +104,10 @@ var errAnswered = errors.New("a preflight request, answered by Config.Preflight"
 
 // Check decides about r. It returns r with the token in its context, or an error,
 // which the caller passes to [Route.Deny] without running the protected handler.
-// It neither reads the body nor, but for a preflight handed to Config.Preflight,
-// writes to w; the error is then one that means nothing but to Deny. Every other
-// error is a [*verifier.Error].
+// It does not read the body. To w it writes nothing, but that fields of the handler's
+// response may be set (DPoP-Nonce, Cache-Control, Vary: a handler that replaces them takes
+// over that duty), and that a preflight may go to Config.Preflight; the error is then one
+// that means nothing but to Deny. Every other error is a [*verifier.Error].
 func (rt *Route) Check(w http.ResponseWriter, r *http.Request) (*http.Request, error) {
 	return rt.check(w, r, false)
 }
@@ -140,7 +141,7 @@ func (rt *Route) check(w http.ResponseWriter, r *http.Request, optional bool) (*
 		return rt.pass(r, outer, &again), nil
 	}
 	lines := r.Header["Authorization"]
-	raw, fault := bearer(lines)
+	raw, by, fault := g.credentials(lines)
 	switch {
 	case fault == nil:
 	case optional && fault == errAbsent && len(rt.reqs) == 0:
@@ -149,11 +150,13 @@ func (rt *Route) check(w http.ResponseWriter, r *http.Request, optional bool) (*
 		return nil, g.report(unusable(fault))
 	}
 	result := g.outcome(r, lines[0])
-	tok, err := g.verify(r.Context(), raw, rt.reqs)
+	p := g.present(r, by, raw)
+	tok, err := g.verify(r.Context(), raw, p, rt.reqs)
 	if err != nil {
 		return nil, err
 	}
 	result.Token = tok
+	p.describe(w.Header())
 	return rt.pass(r, outer, &result), nil
 }
 
@@ -229,19 +232,17 @@ func (rt *Route) pass(r *http.Request, outer, s *ctxkey.State) *http.Request {
 
 // verify asks the verifier. The refusals it returns itself were reported by it;
 // what is not a proper answer of a verifier is reported here.
-func (g *Guard) verify(ctx context.Context, raw string, reqs []verifier.Requirement) (*verifier.Token, error) {
-	asked, confirm := reqs, unbound
-	if g.own {
-		confirm = nil // which refuses bound tokens as well, and needs no copy of the token
-	} else {
+func (g *Guard) verify(ctx context.Context, raw string, p *presentation, reqs []verifier.Requirement) (*verifier.Token, error) {
+	asked := reqs
+	if !g.own {
 		asked = slices.Clone(reqs) // an application's may filter them in place
 	}
 	var tok *verifier.Token
 	var err error
-	p := hook.Call("Config.Verifier", func() { tok, err = g.cfg.Verifier.VerifyBound(ctx, raw, confirm, asked...) })
+	fault := hook.Call("Config.Verifier", func() { tok, err = g.cfg.Verifier.VerifyBound(ctx, raw, p.check(), asked...) })
 	switch {
-	case p != nil:
-		return nil, g.report(internal(p))
+	case fault != nil:
+		return nil, g.report(internal(fault))
 	case err != nil && !classed(err):
 		return nil, g.report(classify(err))
 	case err != nil:
@@ -253,7 +254,7 @@ func (g *Guard) verify(ctx context.Context, raw string, reqs []verifier.Requirem
 	}
 	// A wrapper that forgets to pass them on must not lift the sender constraint or
 	// the rules.
-	if err := unbound(ctx, tok); err != nil {
+	if err := p.again(ctx, tok); err != nil {
 		return nil, g.report(classify(err))
 	}
 	if err := tok.Require(reqs...); err != nil {
@@ -262,19 +263,7 @@ func (g *Guard) verify(ctx context.Context, raw string, reqs []verifier.Requirem
 	return tok, nil
 }
 
-var (
-	errNoAnswer = errors.New("Config.Verifier returned neither a token nor an error")
-	errBound    = errors.New("the token is bound to a key or certificate, and was presented without proof")
-)
-
-// unbound is the sender-constraint check of a Guard that takes plain bearer tokens
-// only: a bound token is refused, never used as if it were unbound (RFC 9449 §7.2).
-func unbound(_ context.Context, tok *verifier.Token) error {
-	if tok.Confirmation != (verifier.Confirmation{}) {
-		return &verifier.Error{Class: verifier.ErrBinding, Cause: errBound}
-	}
-	return nil
-}
+var errNoAnswer = errors.New("Config.Verifier returned neither a token nor an error")
 
 // TokenFrom returns the verified token of the request whose context ctx is; ok is
 // false for an anonymous request, and where no Guard ran, which [Guarded] tells

@@ -21,7 +21,7 @@ func plainToken68(s string) bool {
 	return n > 0 && end == len(s)
 }
 
-// plainBearer is parseBearer word by word.
+// plainBearer is parseScheme word by word.
 func plainBearer(value string) (token string, ok bool) {
 	value = strings.Trim(value, " \t")
 	scheme, rest := value, ""
@@ -39,7 +39,7 @@ func plainBearer(value string) (token string, ok bool) {
 
 func sameReading(t *testing.T, value string) {
 	t.Helper()
-	token, ok := parseBearer(value)
+	token, ok := parseScheme(value, schemeBearer)
 	if want, wantOK := plainBearer(value); token != want || ok != wantOK {
 		t.Errorf("%q: %q, %v; want %q, %v", value, token, ok, want, wantOK)
 	}

@@ -342,7 +342,7 @@ func (k *verifierTest) confirmNotBad() {
 func (k *verifierTest) confirmChanges() {
 	raw := k.token()
 	before := look(k.accepted(raw, unbound))
-	proof := verifier.Binding{Kind: "dpop", Thumbprint: strings.Repeat("x", 32)}
+	proof := verifier.Binding{Kind: verifier.BindingBoth, Thumbprint: strings.Repeat("x", 32)}
 	for range 2 {
 		tok := k.accepted(raw, func(_ context.Context, tok *verifier.Token) error {
 			spoil(tok)
@@ -388,7 +388,7 @@ func (k *verifierTest) bound() {
 		k.refused("a bound token without confirm", raw, verifier.ErrBinding, nil)
 		k.refused("a bound token that confirm did not bind", raw, verifier.ErrBinding, unbound)
 		k.accepted(raw, func(_ context.Context, tok *verifier.Token) error {
-			tok.Binding = verifier.Binding{Kind: "dpop", Thumbprint: tok.Confirmation.JWKThumbprint}
+			tok.Binding = verifier.Binding{Kind: verifier.BindingBoth, Thumbprint: tok.Confirmation.JWKThumbprint}
 			return nil
 		})
 	}

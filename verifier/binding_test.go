@@ -60,6 +60,16 @@ func TestConfirmationClaim(t *testing.T) {
 			t.Errorf("%q", tok.Confirmation)
 		}
 	})
+	both := with(object{"jkt": sum, "x5t#S256": sum})
+	for _, kind := range []string{"", verifier.BindingDPoP, verifier.BindingMTLS, "other"} {
+		t.Run("SB-04/one_of_two_verified_"+kind, func(t *testing.T) {
+			tok, err := verifyBoundTwice(t, newVerifier(t), both, func(_ context.Context, tok *verifier.Token) error {
+				tok.Binding = verifier.Binding{Kind: kind, Thumbprint: "t"}
+				return nil
+			})
+			wantClass(t, tok, err, verifier.ErrBinding)
+		})
+	}
 	t.Run("SB-05/a_check_that_verified_nothing", func(t *testing.T) {
 		tok, err := verifyBoundTwice(t, newVerifier(t), with(object{"jkt": sum}), func(context.Context, *verifier.Token) error { return nil })
 		wantClass(t, tok, err, verifier.ErrBinding)
@@ -71,7 +81,7 @@ func TestConfirmationClaim(t *testing.T) {
 		wantClass(t, tok, err, verifier.ErrBinding)
 	})
 	t.Run("SB-08/verified_constraint_is_readable", func(t *testing.T) {
-		if tok := confirmed(t, with(object{"jkt": sum}), nil); tok.Binding != (verifier.Binding{Kind: "dpop", Thumbprint: "t"}) {
+		if tok := confirmed(t, with(object{"jkt": sum}), nil); tok.Binding != (verifier.Binding{Kind: verifier.BindingBoth, Thumbprint: "t"}) {
 			t.Errorf("%+v", tok.Binding)
 		}
 		tok, err := verifyTwice(t, newVerifier(t), token(nil, nil))
@@ -86,7 +96,7 @@ func TestConfirmationClaim(t *testing.T) {
 func confirmed(t *testing.T, raw string, class error) *verifier.Token {
 	t.Helper()
 	tok, err := verifyBoundTwice(t, newVerifier(t), raw, func(_ context.Context, tok *verifier.Token) error {
-		tok.Binding = verifier.Binding{Kind: "dpop", Thumbprint: "t"}
+		tok.Binding = verifier.Binding{Kind: verifier.BindingBoth, Thumbprint: "t"}
 		return nil
 	})
 	if class == nil {

@@ -26,7 +26,7 @@ func fullClaims() object {
 	}
 }
 
-var proof = verifier.Binding{Kind: "dpop", Thumbprint: strings.Repeat("k", 32)}
+var proof = verifier.Binding{Kind: verifier.BindingBoth, Thumbprint: strings.Repeat("k", 32)}
 
 func proven(_ context.Context, tok *verifier.Token) error { tok.Binding = proof; return nil }
 

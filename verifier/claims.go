@@ -302,9 +302,6 @@ func readConfirmation(t *Token, obj strictjson.Object) error {
 	t.bound = true
 	t.Confirmation.JWKThumbprint = thumbprint(cnf, "jkt", &t.faultyCnf)
 	t.Confirmation.CertificateThumbprint = thumbprint(cnf, "x5t#S256", &t.faultyCnf)
-	if t.Confirmation == (Confirmation{}) {
-		t.faultyCnf = true
-	}
 	return nil
 }
 

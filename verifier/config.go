@@ -2,7 +2,10 @@
 
 package verifier
 
-import "time"
+import (
+	"context"
+	"time"
+)
 
 // Profile says which rules a token must obey.
 type Profile int
@@ -48,6 +51,12 @@ type Config struct {
 	// UnsafeSkipAudience (ProfileJWT only) accepts tokens meant for any API. The zero
 	// value checks aud. Reported once as a warning event.
 	UnsafeSkipAudience bool
+	// UnsafeAcceptUnverifiedBinding accepts a token that is bound to a key or certificate
+	// where nothing can check the binding: for a service behind a gateway that has
+	// checked it, or during a roll-out. A binding whose check is on is checked as ever, and
+	// a thumbprint that is malformed is refused. Token.Binding stays zero. The zero value
+	// refuses such tokens (RFC 9449 §7.2, RFC 8705 §3). Reported once as a warning event.
+	UnsafeAcceptUnverifiedBinding bool
 	// AllowedMarks takes single claim names (nonce, at_hash, …) off the list by which
 	// other kinds of JWT are recognized, for issuers that put them into access tokens.
 	AllowedMarks []string
@@ -57,6 +66,11 @@ type Config struct {
 	// RequiredClaims lists further claims that every token of this issuer must have,
 	// all of them; at most 32. nil means none.
 	RequiredClaims []RequiredClaim
+	// Revoked is asked about every token that passed the other checks, also one seen before
+	//: true is [ErrRevoked], an error [ErrStatusUnavailable]. It bounds its own
+	// time, and is called by many goroutines at once. nil means that a token is good until it
+	// expires.
+	Revoked func(ctx context.Context, q RevocationQuery) (bool, error)
 	// Implies maps a broad scope to the narrower ones it includes, transitively.
 	// Token.HasScope honours it; cycles are an error.
 	Implies map[string][]string

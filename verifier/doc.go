@@ -7,7 +7,8 @@
 // their order are fixed (structure, issuer, algorithm and type; key and
 // signature; audience, time and claims; sender constraint; rules): an
 // application can add rules with [Requirement], and none of them leaves a check out.
-// Of all settings only Config.UnsafeSkipAudience does.
+// Of all settings only Config.UnsafeSkipAudience and
+// Config.UnsafeAcceptUnverifiedBinding do.
 //
 // The default profile is the JWT profile for access tokens (RFC 9068), with the
 // rules of RFC 7515, RFC 7519 and RFC 8725 read strictly. On an error the token

@@ -144,7 +144,7 @@ func (r *plainReader) claims(claims map[string]any) (*expected, error) {
 			return nil, verifier.ErrBinding
 		}
 	}
-	e.token.Binding = verifier.Binding{Kind: "dpop", Thumbprint: e.token.Confirmation.JWKThumbprint}
+	e.token.Binding = verifier.Binding{Kind: verifier.BindingBoth, Thumbprint: e.token.Confirmation.JWKThumbprint}
 	return e, nil
 }
 

@@ -152,7 +152,7 @@ func (r *plainReader) check(t *testing.T, raw string) (kept []readToken) {
 	t.Helper()
 	want, class := r.read(raw)
 	confirm := func(_ context.Context, tok *verifier.Token) error {
-		tok.Binding = verifier.Binding{Kind: "dpop", Thumbprint: tok.Confirmation.JWKThumbprint}
+		tok.Binding = verifier.Binding{Kind: verifier.BindingBoth, Thumbprint: tok.Confirmation.JWKThumbprint}
 		return nil
 	}
 	for _, call := range []struct {

@@ -10,26 +10,28 @@ import (
 // issuer is the checked form of a Config. Everything about one issuer is kept
 // here, so that nothing of another can be mixed in (RFC 8725 §3.8).
 type issuer struct {
-	name       string
-	hint       *string // the name, in memory of its own
-	keys       KeySource
-	algorithms map[string]bool
-	types      map[string]bool // normalized; "" stands for no typ at all
-	marks      []string        // claims that betray another kind of JWT; nil under strict typ
-	audience   map[string]bool
-	clients    map[string]bool
-	skipAud    bool
-	required   []ClaimPath // what a token must have, beside iss, aud and exp
-	names      *claimNames
-	demands    []RequiredClaim
-	implies    implied
-	leeway     time.Duration
-	maxBytes   int
-	now        func() time.Time // nil: time.Now
-	onEvent    func(Event)
-	cache      tokenCache
-	ending     ending
-	skew       skewMeter
+	name          string
+	hint          *string // the name, in memory of its own
+	keys          KeySource
+	algorithms    map[string]bool
+	types         map[string]bool // normalized; "" stands for no typ at all
+	marks         []string        // claims that betray another kind of JWT; nil under strict typ
+	audience      map[string]bool
+	clients       map[string]bool
+	skipAud       bool
+	unsafeBinding bool
+	required      []ClaimPath // what a token must have, beside iss, aud and exp
+	names         *claimNames
+	demands       []RequiredClaim
+	implies       implied
+	leeway        time.Duration
+	maxBytes      int
+	now           func() time.Time // nil: time.Now
+	onEvent       func(Event)
+	revoked       func(context.Context, RevocationQuery) (bool, error)
+	cache         tokenCache
+	ending        ending
+	skew          skewMeter
 }
 
 // firstSight verifies a token that is not in the cache, and puts it there.

@@ -67,22 +67,24 @@ func buildIssuer(f *faults, cfg Config, defaults []string) (*issuer, error) {
 	}
 	name := strings.Clone(cfg.Issuer)
 	is := &issuer{
-		name:       cfg.Issuer,
-		hint:       &name,
-		keys:       cfg.Keys,
-		algorithms: algorithmSet(algorithms),
-		types:      types(cfg),
-		marks:      marks(cfg),
-		audience:   setOf(cfg.Audience),
-		skipAud:    cfg.UnsafeSkipAudience,
-		required:   paths(required(cfg), names),
-		names:      names,
-		demands:    copyDemands(cfg.RequiredClaims),
-		leeway:     orDefault(cfg.Leeway, defaultLeeway),
-		maxBytes:   orDefault(cfg.MaxTokenBytes, defaultMaxBytes),
-		now:        cfg.Now,
-		onEvent:    cfg.OnEvent,
-		cache:      tokenCache{entries: orDefault(cfg.CacheEntries, defaultEntries), bytes: cacheBytes(cfg)},
+		name:          cfg.Issuer,
+		hint:          &name,
+		keys:          cfg.Keys,
+		algorithms:    algorithmSet(algorithms),
+		types:         types(cfg),
+		marks:         marks(cfg),
+		audience:      setOf(cfg.Audience),
+		skipAud:       cfg.UnsafeSkipAudience,
+		unsafeBinding: cfg.UnsafeAcceptUnverifiedBinding,
+		revoked:       cfg.Revoked,
+		required:      paths(required(cfg), names),
+		names:         names,
+		demands:       copyDemands(cfg.RequiredClaims),
+		leeway:        orDefault(cfg.Leeway, defaultLeeway),
+		maxBytes:      orDefault(cfg.MaxTokenBytes, defaultMaxBytes),
+		now:           cfg.Now,
+		onEvent:       cfg.OnEvent,
+		cache:         tokenCache{entries: orDefault(cfg.CacheEntries, defaultEntries), bytes: cacheBytes(cfg)},
 	}
 	if len(cfg.Clients) > 0 {
 		is.clients = setOf(cfg.Clients)
@@ -130,15 +132,23 @@ func setOf(list []string) map[string]bool {
 	return set
 }
 
+// warn reports the settings that switch a check off, once.
 func warn(cfg Config) error {
-	if !cfg.UnsafeSkipAudience {
-		return nil
+	for _, w := range []struct {
+		set  bool
+		text string
+	}{
+		{cfg.UnsafeSkipAudience, "UnsafeSkipAudience is set: tokens that the issuer made for other APIs are accepted here"},
+		{cfg.UnsafeAcceptUnverifiedBinding, "UnsafeAcceptUnverifiedBinding is set: a stolen token that is bound to a key or certificate is accepted where nothing checks the binding"},
+	} {
+		if !w.set {
+			continue
+		}
+		if err := emit(cfg.OnEvent, Event{Kind: EventWarning, Issuer: cfg.Issuer, Cause: errors.New(w.text)}); err != nil {
+			return err
+		}
 	}
-	return emit(cfg.OnEvent, Event{
-		Kind:   EventWarning,
-		Issuer: cfg.Issuer,
-		Cause:  errors.New("UnsafeSkipAudience is set: tokens that the issuer made for other APIs are accepted here"),
-	})
+	return nil
 }
 
 // checkIssuerName: an issuer identifier is an https URL without query or fragment

@@ -3,7 +3,6 @@
 package verifier
 
 import (
-	"context"
 	"encoding/json"
 	"errors"
 	"strings"
@@ -55,7 +54,7 @@ type Token struct {
 	payload   string  // the verified bytes
 	implies   implied // Config.Implies, closed over
 	bound     bool    // cnf is present
-	faultyCnf bool    // cnf holds no understood member, or a malformed thumbprint
+	faultyCnf bool    // cnf holds a malformed thumbprint
 }
 
 // Actor is the party that acts on behalf of a token's subject (RFC 8693 §4.1).
@@ -71,37 +70,6 @@ type Confirmation struct {
 	JWKThumbprint string
 	// CertificateThumbprint is cnf.x5t#S256 (RFC 8705 §3.1); "" if absent.
 	CertificateThumbprint string
-}
-
-// Binding is a sender constraint that was verified for one request.
-type Binding struct {
-	// Kind is "dpop" or "mtls"; "" means that none was verified.
-	Kind string
-	// Thumbprint is the verified key's or certificate's SHA-256, as 32 raw bytes.
-	Thumbprint string
-}
-
-// bind is the sender-constraint step. A cnf that is not understood is refused
-// rather than ignored: the issuer meant to bind the token to something.
-func (t *Token) bind(ctx context.Context, confirm func(context.Context, *Token) error) error {
-	if t.faultyCnf {
-		return fail(ErrBinding, "cnf has no member that is understood, or a malformed thumbprint")
-	}
-	if confirm == nil {
-		if t.bound {
-			return fail(ErrBinding, "the token is bound to a key or certificate, and nothing was presented that proves possession")
-		}
-		return nil
-	}
-	view := t.clone() // deep, so that confirm can reach nothing of t
-	if err := guarded("confirm", func() error { return confirm(ctx, view) }); err != nil {
-		return classify(err, ErrInternal)
-	}
-	if t.bound && view.Binding.Kind == "" {
-		return fail(ErrBinding, "the token is bound, and its binding was not verified")
-	}
-	t.Binding = view.Binding
-	return nil
 }
 
 // Decode stores the claims in dst, as [json.Unmarshal] does, except that numbers

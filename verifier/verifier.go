@@ -56,8 +56,8 @@ func (v *Verifier) Verify(ctx context.Context, raw string, reqs ...Requirement) 
 // called for every token that passed the other checks, bound or not, before any
 // rule runs, and also when the token was verified before. It gets a copy of the
 // token and may set only its Binding. A bound token that confirm accepts without
-// setting Binding is [ErrBinding]. An error of confirm without a class is
-// [ErrInternal]. A nil confirm makes VerifyBound the same as Verify.
+// setting Binding, or with one of two bindings only, is [ErrBinding] (RFC 9449 §7.1,
+// RFC 8705 §3). An error of confirm without a class is [ErrInternal]. A nil confirm makes VerifyBound the same as Verify.
 func (v *Verifier) VerifyBound(ctx context.Context, raw string, confirm func(context.Context, *Token) error, reqs ...Requirement) (*Token, error) {
 	if !v.made() {
 		return nil, fail(ErrConfig, "this Verifier was not made by verifier.New: call New and handle its error")
@@ -92,7 +92,10 @@ func (v *Verifier) check(ctx context.Context, raw string, confirm func(context.C
 	if err != nil {
 		return nil, is, err
 	}
-	if err := tok.bind(ctx, confirm); err != nil {
+	if err := is.checkRevoked(ctx, tok); err != nil {
+		return nil, is, err
+	}
+	if err := tok.bind(ctx, confirm, is.unsafeBinding); err != nil {
 		return nil, is, err
 	}
 	if err := tok.Require(reqs...); err != nil {
